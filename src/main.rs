@@ -1,0 +1,2 @@
+//! wgrad: the command line.
+fn main() {}
