@@ -1,4 +1,6 @@
 //! All tests of the workspace, one binary.
 
+mod engine;
+mod ops;
 mod tidy;
 mod train;
