@@ -1,1 +1,3 @@
-//! wgrad.
+//! The parts of wgrad above the engine: data, training, retrieval and the command line.
+
+pub mod train;

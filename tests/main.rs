@@ -2,3 +2,5 @@
 
 mod engine;
 mod ops;
+mod tidy;
+mod train;
