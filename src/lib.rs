@@ -1,1 +1,4 @@
 //! wgrad.
+
+pub mod data;
+pub mod retrieval;
