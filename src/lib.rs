@@ -1,5 +1,6 @@
 //! The parts of wgrad above the engine: data, training, retrieval and the command line.
 
+pub mod checkpoint;
 pub mod data;
 pub mod retrieval;
 pub mod train;
