@@ -1,1 +1,3 @@
 //! wgrad.
+
+pub mod data;
