@@ -1,6 +1,6 @@
-// elementwise — sums, differences, products and multiples of tensors of one shape.
+// elementwise — differences, products and multiples of tensors of one shape.
 //
-// math      add y = a + b,  subtract y = a − b,  multiply y = a ⊙ b,
+// math      subtract y = a − b,  multiply y = a ⊙ b,
 //           scale y = f·a,  add_scaled y = a + f·b,  assign t = f·a,  accumulate t ← t + f·a
 // source    definition
 // shapes    n elements, as ⌈n/4⌉ quads
@@ -18,18 +18,6 @@ struct Params {
 @group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;            // [n]
 @group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;      // [n]
 @group(0) @binding(4) var<storage, read_write> total: array<vec4<f32>>;  // [n]  t
-
-@compute @workgroup_size(LANES)
-fn add(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let i = quad_index(group, groups, lane);
-    if i < quads_of(params.elements) {
-        y[i] = a[i] + b[i];
-    }
-}
 
 @compute @workgroup_size(LANES)
 fn subtract(

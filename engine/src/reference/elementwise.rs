@@ -6,11 +6,6 @@ use super::Real;
 use super::lanes::BLOCK;
 use crate::params::elementwise::Params;
 
-/// `y = a + b`.
-pub fn add<T: Real>(_: &Params, (a, b): (&[T], &[T]), y: &mut [T]) {
-    zip(a, b, y, |a, b| a + b);
-}
-
 /// `y = a − b`.
 pub fn subtract<T: Real>(_: &Params, (a, b): (&[T], &[T]), y: &mut [T]) {
     zip(a, b, y, |a, b| a - b);
