@@ -88,7 +88,8 @@ pub fn backward_params<T: Real>(
     (partial_dgamma, partial_dbeta): (&mut [T], &mut [T]),
 ) {
     let (channels, strip_rows) = (params.channels as usize, params.strip_rows as usize);
-    let partials = partial_dgamma.par_chunks_mut(channels).zip(partial_dbeta.par_chunks_mut(channels));
+    let partials =
+        partial_dgamma.par_chunks_mut(channels).zip(partial_dbeta.par_chunks_mut(channels));
     partials.enumerate().for_each(|(strip, (dgamma, dbeta))| {
         dgamma.fill(T::zero());
         dbeta.fill(T::zero());
