@@ -2,6 +2,42 @@
 //!
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
+/// Uniforms of `shaders/activation.wgsl`.
+#[rustfmt::skip]
+pub mod activation {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `activation` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+    }
+}
+
+/// Uniforms of `shaders/adamw.wgsl`.
+#[rustfmt::skip]
+pub mod adamw {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `adamw` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of this arena, a multiple of 4.
+        pub words: u32,
+        /// β₂.
+        pub beta2: f32,
+        /// 1 − β₁, rounded once: 1 − 0.999 in f32 would be off by 5e-5.
+        pub gain1: f32,
+        /// 1 − β₂.
+        pub gain2: f32,
+        /// ε.
+        pub epsilon: f32,
+    }
+}
+
 /// Uniforms of `shaders/add.wgsl`.
 #[rustfmt::skip]
 pub mod add {
@@ -13,5 +49,149 @@ pub mod add {
     pub struct Params {
         /// ⌈N/4⌉.
         pub quads: u32,
+    }
+}
+
+/// Uniforms of `shaders/dropout.wgsl`.
+#[rustfmt::skip]
+pub mod dropout {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `dropout` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// of this batch in the global batch.
+        pub first_row: u32,
+        /// a random word below it drops.
+        pub threshold: u32,
+        /// 1/(1 − p).
+        pub keep_scale: f32,
+    }
+}
+
+/// Uniforms of `shaders/elementwise.wgsl`.
+#[rustfmt::skip]
+pub mod elementwise {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `elementwise` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// f.
+        pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/gelu.wgsl`.
+#[rustfmt::skip]
+pub mod gelu {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `gelu` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// 0 erf, 1 tanh.
+        pub form: u32,
+    }
+}
+
+/// Uniforms of `shaders/layer_norm.wgsl`.
+#[rustfmt::skip]
+pub mod layer_norm {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `layer_norm` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// ε, added to the variance.
+        pub epsilon: f32,
+        /// 1 if `residual` is added, 0 if it is a stand-in.
+        pub has_residual: u32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// of this batch in the global batch.
+        pub first_row: u32,
+        /// a random word below it drops; 0 drops nothing.
+        pub threshold: u32,
+        /// 1/(1 − p).
+        pub keep_scale: f32,
+        /// rows of one strip of backward_params.
+        pub strip_rows: u32,
+        /// S = ⌈N / strip_rows⌉.
+        pub strips: u32,
+    }
+}
+
+/// Uniforms of `shaders/mean_pool.wgsl`.
+#[rustfmt::skip]
+pub mod mean_pool {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `mean_pool` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub texts: u32,
+        /// T.
+        pub tokens: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
+/// Uniforms of `shaders/reduce.wgsl`.
+#[rustfmt::skip]
+pub mod reduce {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `reduce` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// P.
+        pub partials: u32,
+        /// f.
+        pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/sum_of_squares.wgsl`.
+#[rustfmt::skip]
+pub mod sum_of_squares {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `sum_of_squares` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of this arena, a multiple of 4.
+        pub words: u32,
+        /// where this arena's partial sums begin.
+        pub first_partial: u32,
+        /// P, of all arenas.
+        pub partials: u32,
+        /// c, no clipping if 0.
+        pub max_norm: f32,
     }
 }

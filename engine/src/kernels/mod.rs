@@ -2,4 +2,15 @@
 //!
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
+pub mod activation;
+pub mod adamw;
 pub mod add;
+pub mod dropout;
+pub mod elementwise;
+pub mod gelu;
+pub mod layer_norm;
+pub mod layer_norm_rows;
+pub mod layer_norm_vec4;
+pub mod mean_pool;
+pub mod reduce;
+pub mod sum_of_squares;

@@ -1,5 +1,19 @@
 //! The operations, one file each: how to call it, what it keeps, how it goes back.
 
+mod activation;
 mod add;
+mod dropout;
+mod elementwise;
+mod gelu;
+mod layer_norm;
+mod mean_pool;
+mod reduce;
 
+pub use activation::{relu, silu, tanh};
 pub use add::add;
+pub use dropout::dropout;
+pub use elementwise::{accumulate, add_scaled, assign, multiply, scale, subtract};
+pub use gelu::{Gelu, gelu};
+pub use layer_norm::layer_norm;
+pub use mean_pool::mean_pool;
+pub use reduce::{mean, sum};

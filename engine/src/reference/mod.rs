@@ -4,7 +4,18 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+pub mod activation;
+pub mod adamw;
 pub mod add;
+pub mod dropout;
+pub mod elementwise;
+pub mod gelu;
+pub mod gelu_math;
+mod lanes;
+pub mod layer_norm;
+pub mod mean_pool;
 mod real;
+pub mod reduce;
+pub mod sum_of_squares;
 
 pub use real::Real;
