@@ -4,7 +4,9 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+pub mod add;
 pub mod gelu_math;
+pub mod matmul;
 mod real;
 
 pub use real::Real;

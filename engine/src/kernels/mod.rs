@@ -1,0 +1,6 @@
+//! The signature of every kernel in Rust, as its shader declares it.
+//!
+//! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
+
+pub mod add;
+pub mod matmul;

@@ -1,0 +1,3 @@
+//! One file an op: backward against differences, every device against the f64 twin.
+
+mod add;
