@@ -3,4 +3,7 @@
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
 pub mod add;
+pub mod column_sums;
 pub mod matmul;
+pub mod matmul_software;
+pub mod matmul_vec4;

@@ -1,5 +1,14 @@
 //! The operations, one file each: how to call it, what it keeps, how it goes back.
 
 mod add;
+mod column_sums;
+mod gelu;
+mod linear;
+mod matmul;
+mod product;
 
 pub use add::add;
+pub use column_sums::column_sums;
+pub use gelu::Gelu;
+pub use linear::{linear, linear_gelu};
+pub use matmul::{Transpose, matmul};
