@@ -1,3 +1,5 @@
 //! One file an op: backward against differences, every device against the f64 twin.
 
 mod add;
+mod column_sums;
+mod matmul;

@@ -5,12 +5,16 @@
 pub mod activation;
 pub mod adamw;
 pub mod add;
+pub mod column_sums;
 pub mod dropout;
 pub mod elementwise;
 pub mod gelu;
 pub mod layer_norm;
 pub mod layer_norm_rows;
 pub mod layer_norm_vec4;
+pub mod matmul;
+pub mod matmul_software;
+pub mod matmul_vec4;
 pub mod mean_pool;
 pub mod reduce;
 pub mod sum_of_squares;

@@ -2,18 +2,25 @@
 
 mod activation;
 mod add;
+mod column_sums;
 mod dropout;
 mod elementwise;
 mod gelu;
 mod layer_norm;
+mod linear;
+mod matmul;
 mod mean_pool;
+mod product;
 mod reduce;
 
 pub use activation::{relu, silu, tanh};
 pub use add::add;
+pub use column_sums::column_sums;
 pub use dropout::dropout;
 pub use elementwise::{accumulate, add_scaled, assign, multiply, scale, subtract};
 pub use gelu::{Gelu, gelu};
 pub use layer_norm::layer_norm;
+pub use linear::{linear, linear_gelu};
+pub use matmul::{Transpose, matmul};
 pub use mean_pool::mean_pool;
 pub use reduce::{mean, sum};
