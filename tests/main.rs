@@ -4,3 +4,5 @@ mod engine;
 mod ops;
 mod tidy;
 mod train;
+mod demo_corpus;
+mod retrieval;
