@@ -36,6 +36,46 @@ pub mod column_sums {
     }
 }
 
+/// Uniforms of `shaders/embedding.wgsl`.
+#[rustfmt::skip]
+pub mod embedding {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `embedding` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// H.
+        pub channels: u32,
+        /// V.
+        pub table_rows: u32,
+        /// P.
+        pub pieces: u32,
+        /// positions of one piece.
+        pub piece: u32,
+    }
+}
+
+/// Uniforms of `shaders/gather_rows.wgsl`.
+#[rustfmt::skip]
+pub mod gather_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `gather_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_out: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
 /// Uniforms of `shaders/matmul.wgsl`.
 #[rustfmt::skip]
 pub mod matmul {
@@ -71,5 +111,23 @@ pub mod matmul {
         pub splits: u32,
         /// GELU_ERF or GELU_TANH.
         pub gelu_form: u32,
+    }
+}
+
+/// Uniforms of `shaders/replace_rows.wgsl`.
+#[rustfmt::skip]
+pub mod replace_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `replace_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_replaced: u32,
+        /// H.
+        pub channels: u32,
     }
 }

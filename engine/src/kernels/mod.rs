@@ -4,6 +4,9 @@
 
 pub mod add;
 pub mod column_sums;
+pub mod embedding;
+pub mod gather_rows;
 pub mod matmul;
 pub mod matmul_software;
 pub mod matmul_vec4;
+pub mod replace_rows;

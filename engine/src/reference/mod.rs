@@ -6,8 +6,11 @@
 
 pub mod add;
 pub mod column_sums;
+pub mod embedding;
+pub mod gather_rows;
 pub mod gelu_math;
 pub mod matmul;
 mod real;
+pub mod replace_rows;
 
 pub use real::Real;
