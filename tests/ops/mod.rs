@@ -2,4 +2,7 @@
 
 mod add;
 mod column_sums;
+mod embedding;
+mod gather_rows;
 mod matmul;
+mod replace_rows;
