@@ -3,7 +3,7 @@
 // math      subtract y = a − b,  multiply y = a ⊙ b,
 //           scale y = f·a,  add_scaled y = a + f·b,  assign t = f·a,  accumulate t ← t + f·a
 // source    definition
-// shapes    n elements, as ⌈n/4⌉ quads
+// shapes    n elements, as ⌈n/4⌉ quads; what lies past n in the last quad of t is zeroed by assign and kept by accumulate
 // work      a lane per quad; dispatch ⌈n/4/256⌉ workgroups over x and y
 // cost      moves 3·n words (scale and assign 2·n)
 // uses      shared/quads.wgsl
@@ -75,7 +75,7 @@ fn assign(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        total[i] = params.factor * a[i];
+        total[i] = select(vec4f(0.0), params.factor * a[i], inside(i, params.elements));
     }
 }
 
@@ -87,6 +87,6 @@ fn accumulate(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        total[i] += params.factor * a[i];
+        total[i] += select(vec4f(0.0), params.factor * a[i], inside(i, params.elements));
     }
 }

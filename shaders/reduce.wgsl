@@ -26,8 +26,7 @@ const CHUNK_QUADS: u32 = 4096u;
 
 // Quad `i` with zeros past the last element.
 fn load(i: u32) -> vec4f {
-    let places = 4u * i + vec4u(0u, 1u, 2u, 3u);
-    return select(vec4f(0.0), x[i], places < vec4u(params.elements));
+    return select(vec4f(0.0), x[i], 4u * i + vec4u(0u, 1u, 2u, 3u) < vec4u(params.elements));
 }
 
 @compute @workgroup_size(LANES)
