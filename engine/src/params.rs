@@ -78,12 +78,6 @@ pub mod dropout {
     use bytemuck::{Pod, Zeroable};
 
     /// What every invocation of `dropout` is told.
-/// Uniforms of `shaders/embedding.wgsl`.
-#[rustfmt::skip]
-pub mod embedding {
-    use bytemuck::{Pod, Zeroable};
-
-    /// What every invocation of `embedding` is told.
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
     pub struct Params {
@@ -118,6 +112,46 @@ pub mod elementwise {
     }
 }
 
+/// Uniforms of `shaders/embedding.wgsl`.
+#[rustfmt::skip]
+pub mod embedding {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `embedding` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// H.
+        pub channels: u32,
+        /// V.
+        pub table_rows: u32,
+        /// P.
+        pub pieces: u32,
+        /// positions of one piece.
+        pub piece: u32,
+    }
+}
+
+/// Uniforms of `shaders/gather_rows.wgsl`.
+#[rustfmt::skip]
+pub mod gather_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `gather_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_out: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
 /// Uniforms of `shaders/gelu.wgsl`.
 #[rustfmt::skip]
 pub mod gelu {
@@ -140,23 +174,6 @@ pub mod layer_norm {
     use bytemuck::{Pod, Zeroable};
 
     /// What every invocation of `layer_norm` is told.
-        /// H.
-        pub channels: u32,
-        /// V.
-        pub table_rows: u32,
-        /// P.
-        pub pieces: u32,
-        /// positions of one piece.
-        pub piece: u32,
-    }
-}
-
-/// Uniforms of `shaders/gather_rows.wgsl`.
-#[rustfmt::skip]
-pub mod gather_rows {
-    use bytemuck::{Pod, Zeroable};
-
-    /// What every invocation of `gather_rows` is told.
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
     pub struct Params {
@@ -180,11 +197,6 @@ pub mod gather_rows {
         pub strip_rows: u32,
         /// S = ⌈N / strip_rows⌉.
         pub strips: u32,
-        pub rows_in: u32,
-        /// R.
-        pub rows_out: u32,
-        /// H.
-        pub channels: u32,
     }
 }
 
@@ -239,19 +251,6 @@ pub mod mean_pool {
         pub texts: u32,
         /// T.
         pub tokens: u32,
-/// Uniforms of `shaders/replace_rows.wgsl`.
-#[rustfmt::skip]
-pub mod replace_rows {
-    use bytemuck::{Pod, Zeroable};
-
-    /// What every invocation of `replace_rows` is told.
-    #[repr(C)]
-    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
-    pub struct Params {
-        /// N.
-        pub rows_in: u32,
-        /// R.
-        pub rows_replaced: u32,
         /// H.
         pub channels: u32,
     }
@@ -272,6 +271,24 @@ pub mod reduce {
         pub partials: u32,
         /// f.
         pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/replace_rows.wgsl`.
+#[rustfmt::skip]
+pub mod replace_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `replace_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_replaced: u32,
+        /// H.
+        pub channels: u32,
     }
 }
 

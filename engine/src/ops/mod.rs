@@ -24,7 +24,6 @@ pub use dropout::dropout;
 pub use elementwise::{accumulate, add_scaled, assign, multiply, scale, subtract};
 pub use embedding::embedding;
 pub use gather_rows::gather_rows;
-pub use gelu::Gelu;
 pub use gelu::{Gelu, gelu};
 pub use index::{Ids, IndexError, Rows};
 pub use layer_norm::layer_norm;
