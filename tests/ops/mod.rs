@@ -1,3 +1,4 @@
 //! One file an op: backward against differences, every device against the f64 twin.
 
 mod add;
+mod attention;

@@ -3,3 +3,5 @@
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
 pub mod add;
+pub mod attention;
+pub mod attention_backward;

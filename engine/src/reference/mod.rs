@@ -5,6 +5,8 @@
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
 pub mod add;
+pub mod attention;
+pub mod attention_backward;
 mod real;
 
 pub use real::Real;
