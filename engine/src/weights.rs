@@ -111,11 +111,20 @@ pub struct Slot {
     pub decays: bool,
 }
 
+/// Where all parameters of a model lie.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Layout {
+    /// Words of each arena, a multiple of 64.
+    pub arenas: Vec<usize>,
+    /// The parameters in the order of declaration.
+    pub parameters: Vec<Slot>,
+}
+
 /// All parameters of a model, on a device.
 pub struct Weights {
     device: Device,
     params: Vec<Param>,
-    slots: Vec<Slot>,
+    layout: Layout,
     arenas: Vec<Buffer>,
 }
 
@@ -124,10 +133,10 @@ impl Weights {
     /// the same on every device and does not depend on its neighbours.
     pub fn allocate(device: &Device, declarations: Declarations, seed: u64) -> Self {
         let params = declarations.params;
-        let (slots, sizes) = lay_out(&params, device.limits().max_binding_bytes);
+        let layout = lay_out(&params, device.limits().max_binding_bytes);
         let arenas: Vec<Buffer> =
-            sizes.iter().map(|&words| device.upload_f32(&vec![0.0; words])).collect();
-        for (param, slot) in params.iter().zip(&slots) {
+            layout.arenas.iter().map(|&words| device.upload_f32(&vec![0.0; words])).collect();
+        for (param, slot) in params.iter().zip(&layout.parameters) {
             let mut view = arenas[slot.arena].view(slot.offset, slot.words);
             let values = match param.0.init {
                 Init::Constant(value) => vec![value; slot.words],
@@ -140,7 +149,7 @@ impl Weights {
             let tensor = Tensor::new(device, param.0.shape.clone(), view).tracked();
             assert!(param.0.tensor.set(tensor).is_ok(), "{} is allocated once", param.name());
         }
-        Self { device: device.clone(), params, slots, arenas }
+        Self { device: device.clone(), params, layout, arenas }
     }
 
     /// Where they lie.
@@ -154,8 +163,8 @@ impl Weights {
     }
 
     /// Where each parameter lies, in the same order.
-    pub fn slots(&self) -> &[Slot] {
-        &self.slots
+    pub fn layout(&self) -> &Layout {
+        &self.layout
     }
 
     /// The memory of all parameters.
@@ -170,7 +179,7 @@ impl Weights {
 
     /// Number of numbers.
     pub fn elements(&self) -> usize {
-        self.slots.iter().map(|slot| slot.words).sum()
+        self.layout.parameters.iter().map(|slot| slot.words).sum()
     }
 
     /// A gradient per parameter in order; `None` where the loss does not depend on it.
@@ -190,7 +199,7 @@ impl Weights {
     ) -> Result<Vec<String>, FileError> {
         let mut missing = Vec::new();
         let mut found = Vec::new();
-        for (param, slot) in self.params.iter().zip(&self.slots) {
+        for (param, slot) in self.params.iter().zip(&self.layout.parameters) {
             match find(param.name()) {
                 Some(tensor) => found.push((slot, checked(path, param, tensor)?)),
                 None => missing.push(param.name().to_string()),
@@ -207,7 +216,7 @@ impl Weights {
     pub fn to_host(&self, keep: impl Fn(&str) -> bool) -> BTreeMap<String, HostTensor> {
         let arenas: Vec<Vec<f32>> =
             self.arenas.iter().map(|arena| self.device.read_f32(arena)).collect();
-        let pairs = self.params.iter().zip(&self.slots).filter(|(param, _)| keep(param.name()));
+        let pairs = self.params.iter().zip(&self.layout.parameters).filter(|(param, _)| keep(param.name()));
         let host = pairs.map(|(param, slot)| {
             let values = arenas[slot.arena][slot.offset..slot.offset + slot.words].to_vec();
             (param.name().to_string(), HostTensor::f32(param.0.shape.axes(), values))
@@ -217,7 +226,7 @@ impl Weights {
 }
 
 /// Places parameters one after the other, each at a multiple of 64 words, in arenas that one binding can hold.
-fn lay_out(params: &[Param], max_bytes: u64) -> (Vec<Slot>, Vec<usize>) {
+fn lay_out(params: &[Param], max_bytes: u64) -> Layout {
     let most = usize::try_from(max_bytes / 4).unwrap_or(usize::MAX);
     let mut sizes = vec![0];
     let place = |param: &Param| {
@@ -232,8 +241,8 @@ fn lay_out(params: &[Param], max_bytes: u64) -> (Vec<Slot>, Vec<usize>) {
         sizes[arena] += room;
         Slot { arena, offset, words, decays: param.decays() }
     };
-    let slots = params.iter().map(place).collect();
-    (slots, sizes)
+    let parameters = params.iter().map(place).collect();
+    Layout { arenas: sizes, parameters }
 }
 
 fn checked<'a>(path: &Path, param: &Param, tensor: &'a HostTensor) -> Result<&'a [f32], FileError> {
