@@ -2,3 +2,5 @@
 
 mod add;
 mod attention;
+mod column_sums;
+mod matmul;

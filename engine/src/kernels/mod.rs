@@ -5,3 +5,7 @@
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
+pub mod column_sums;
+pub mod matmul;
+pub mod matmul_software;
+pub mod matmul_vec4;

@@ -7,6 +7,9 @@
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
+pub mod column_sums;
+pub mod gelu_math;
+pub mod matmul;
 mod real;
 
 pub use real::Real;
