@@ -3,6 +3,7 @@
 mod activation;
 mod adamw;
 mod add;
+mod attention;
 mod column_sums;
 mod dropout;
 mod elementwise;

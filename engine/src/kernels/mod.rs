@@ -5,6 +5,8 @@
 pub mod activation;
 pub mod adamw;
 pub mod add;
+pub mod attention;
+pub mod attention_backward;
 pub mod column_sums;
 pub mod dropout;
 pub mod elementwise;

@@ -2,6 +2,7 @@
 
 mod activation;
 mod add;
+mod attention;
 mod column_sums;
 mod dropout;
 mod elementwise;
@@ -16,9 +17,11 @@ mod mean_pool;
 mod product;
 mod reduce;
 mod replace_rows;
+mod visibility;
 
 pub use activation::{relu, silu, tanh};
 pub use add::add;
+pub use attention::attention;
 pub use column_sums::column_sums;
 pub use dropout::dropout;
 pub use elementwise::{accumulate, add_scaled, assign, multiply, scale, subtract};
@@ -32,3 +35,4 @@ pub use matmul::{Transpose, matmul};
 pub use mean_pool::mean_pool;
 pub use reduce::{mean, sum};
 pub use replace_rows::replace_rows;
+pub use visibility::Visibility;
