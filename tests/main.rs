@@ -1,1 +1,4 @@
 //! All tests of the workspace, one binary.
+
+mod engine;
+mod ops;

@@ -14,16 +14,25 @@ pub fn params(shaders: &[Shader]) -> String {
     );
     for shader in shaders.iter().filter(|shader| shader.stem == shader.twin) {
         let stem = &shader.stem;
-        let _ = writeln!(out, "/// Uniforms of `shaders/{stem}.wgsl`.\n#[rustfmt::skip]\npub mod {stem} {{");
+        let _ = writeln!(
+            out,
+            "/// Uniforms of `shaders/{stem}.wgsl`.\n#[rustfmt::skip]\npub mod {stem} {{"
+        );
         let _ = writeln!(out, "    use bytemuck::{{Pod, Zeroable}};\n");
         let _ = writeln!(out, "    /// What every invocation of `{stem}` is told.");
-        let _ = writeln!(out, "    #[repr(C)]\n    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]");
+        let _ = writeln!(
+            out,
+            "    #[repr(C)]\n    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]"
+        );
         let _ = writeln!(out, "    pub struct Params {{");
         fields(&mut out, &shader.params, "params");
         let _ = writeln!(out, "    }}");
         if !shader.constants.is_empty() {
             let _ = writeln!(out, "\n    /// What a pipeline of `{stem}` is compiled with.");
-            let _ = writeln!(out, "    #[derive(Clone, Copy, Debug, PartialEq)]\n    pub struct Constants {{");
+            let _ = writeln!(
+                out,
+                "    #[derive(Clone, Copy, Debug, PartialEq)]\n    pub struct Constants {{"
+            );
             fields(&mut out, &shader.constants, "override");
             let _ = writeln!(out, "    }}");
         }
@@ -55,7 +64,10 @@ pub fn kernels(shader: &Shader, fast: &str) -> String {
     );
     let constants = if shader.constants.is_empty() { "" } else { "Constants, " };
     let _ = writeln!(out, "pub use crate::params::{twin}::{{{constants}Params}};\n");
-    let _ = writeln!(out, "/// The WGSL text, shared functions first.\npub const SOURCE: &str = concat!(");
+    let _ = writeln!(
+        out,
+        "/// The WGSL text, shared functions first.\npub const SOURCE: &str = concat!("
+    );
     for shared in &shader.uses {
         let _ = writeln!(out, "    include_str!(\"../../../shaders/{shared}\"),");
     }
@@ -82,7 +94,10 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
     );
     let _ = writeln!(out, "    /// Its uniforms.\n    pub params: Params,");
     if !shader.constants.is_empty() {
-        let _ = writeln!(out, "    /// What its pipeline is compiled with.\n    pub constants: Constants,");
+        let _ = writeln!(
+            out,
+            "    /// What its pipeline is compiled with.\n    pub constants: Constants,"
+        );
     }
     for (at, access) in &entry.bindings {
         let binding = &shader.bindings[*at];
@@ -96,9 +111,13 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
     let _ = writeln!(out, "    const SOURCE: &'static str = SOURCE;");
     let _ = writeln!(out, "    const WORKGROUP: [u32; 3] = {:?};", entry.workgroup);
     let _ = writeln!(out, "    const USES_PARAMS: bool = {};\n", entry.uses_params);
-    let _ = writeln!(out, "    fn params(&self) -> &[u8] {{\n        bytemuck::bytes_of(&self.params)\n    }}\n");
+    let _ = writeln!(
+        out,
+        "    fn params(&self) -> &[u8] {{\n        bytemuck::bytes_of(&self.params)\n    }}\n"
+    );
     if !shader.constants.is_empty() {
-        let _ = writeln!(out, "    fn constants(&self) -> Vec<(&'static str, f64)> {{\n        vec![");
+        let _ =
+            writeln!(out, "    fn constants(&self) -> Vec<(&'static str, f64)> {{\n        vec![");
         for constant in &shader.constants {
             let _ = writeln!(
                 out,
@@ -114,10 +133,12 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
         let binding = &shader.bindings[*at];
         let _ = writeln!(
             out,
-            "            Binding {{ slot: {}, buffer: {}self.{}, read_only: {}, written: {}, element_bytes: {} }},",
+            "            Binding {{ name: \"{}\", slot: {}, buffer: {}self.{}, float: {}, read_only: {}, written: {}, element_bytes: {} }},",
+            binding.name,
             binding.slot,
             if *access == Access::Write { "&*" } else { "" },
             binding.name,
+            binding.scalar == Scalar::F32,
             !binding.declared_writable,
             *access == Access::Write,
             binding.element_bytes
@@ -139,7 +160,8 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
         bound(Access::Read).map(|b| format!("{}.{}()", b.name, view(b.scalar))).collect();
     let writes: Vec<String> =
         bound(Access::Write).map(|b| format!("{}.{}_mut()", b.name, view(b.scalar))).collect();
-    let is_fast = ["(", "<"].iter().any(|next| fast.contains(&format!("pub fn {}{next}", entry.name)));
+    let is_fast =
+        ["(", "<"].iter().any(|next| fast.contains(&format!("pub fn {}{next}", entry.name)));
     let path = if is_fast { "cpu" } else { "reference" };
     let generic = if is_fast { "" } else { "::<f32>" };
     let constants = if shader.constants.is_empty() { "" } else { "&self.constants, " };

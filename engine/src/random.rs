@@ -3,6 +3,8 @@
 //! Philox4x32-10 (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3", §3). The twin of
 //! `shaders/shared/philox.wgsl`: dropout is recomputed from its counters in backward and never stored.
 
+use crate::tensor::Tensor;
+
 /// Four random words for `counter` under `key`.
 pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
     for _ in 0..10 {
@@ -25,8 +27,27 @@ pub fn philox(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
 /// If `probability` is not in [0, 1).
 #[track_caller]
 pub fn dropout_threshold(probability: f32) -> u32 {
-    assert!((0.0..1.0).contains(&probability), "dropout: probability is {probability}, not in [0, 1)");
+    assert!(
+        (0.0..1.0).contains(&probability),
+        "dropout: probability is {probability}, not in [0, 1)"
+    );
     (f64::from(probability) * 4_294_967_296.0) as u32
+}
+
+/// A place where dropout happens. What changes per step is data: the key lies in a buffer.
+///
+/// An element is dropped by Philox at the counter (column / 4, row + `first_row`, site, z), word column % 4: a function
+/// of (seed, step, site, global row) alone, so that backward recomputes it and no chunking changes it.
+#[derive(Clone, Debug)]
+pub struct Dropout {
+    /// Probability of an element to be dropped, in [0, 1).
+    pub probability: f32,
+    /// Two words for this seed and step, rewritten each step: u32 `[2]`.
+    pub key: Tensor,
+    /// Which dropout of the model this is.
+    pub site: u32,
+    /// The global number of the first row.
+    pub first_row: u32,
 }
 
 /// `count` draws from the standard normal distribution for `key`, by Box and Muller's transform of Philox words.

@@ -4,6 +4,7 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+pub mod add;
 pub mod contrastive;
 pub mod fused_loss;
 pub mod l2_normalize;

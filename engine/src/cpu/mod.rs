@@ -1,0 +1,10 @@
+//! The fast f32 paths of [`Device::cpu`](crate::device::Device::cpu), for kernels shaped like a matrix product.
+//!
+//! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
+//! products run on the `gemm` crate. Results do not depend on the number of threads.
+
+pub mod contrastive;
+mod exp;
+pub mod linear_cross_entropy;
+mod softmax_rows;
+pub mod top_k;

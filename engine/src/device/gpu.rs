@@ -1,0 +1,261 @@
+//! A device that runs kernels on a wgpu adapter.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+
+use super::adapter::{WANTED, is_software};
+use super::buffer::{Buffer, Storage};
+use super::handle::{Limits, Options};
+use super::kernel::{Kernel, Launch};
+use super::pipeline::Caches;
+use super::pool::{MemoryStats, Pool};
+use super::profile::{Profile, Timestamps};
+use super::submission::Recorder;
+use super::{Error, Readback};
+
+pub(super) struct Gpu {
+    device: wgpu::Device,
+    queue: wgpu::Queue,
+    pub(super) name: String,
+    pub(super) limits: Limits,
+    pub(super) software: bool,
+    checked: bool,
+    next_id: AtomicU64,
+    failure: Arc<Mutex<Option<Error>>>,
+    state: Mutex<State>,
+}
+
+struct State {
+    caches: Caches,
+    recorder: Recorder,
+    timestamps: Option<Timestamps>,
+    staging: HashMap<u64, Vec<wgpu::Buffer>>,
+}
+
+impl Gpu {
+    pub(super) fn open(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
+        let info = adapter.get_info();
+        let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, (one, _)| all | *one);
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("wgrad"),
+            required_features: adapter.features() & wanted,
+            required_limits: adapter.limits(),
+            memory_hints: wgpu::MemoryHints::Performance,
+            ..Default::default()
+        };
+        let (device, queue) =
+            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
+                Error::Refused { adapter: info.name.clone(), reason: error.to_string() }
+            })?;
+        let failure = Arc::new(Mutex::new(None));
+        note_failures(&device, &failure);
+        let limits = device.limits();
+        let timed = options.profile && device.features().contains(wgpu::Features::TIMESTAMP_QUERY);
+        let timestamps = timed.then(|| Timestamps::new(&device, &queue));
+        Ok(Self {
+            name: info.name,
+            limits: Limits {
+                max_binding_bytes: limits
+                    .max_storage_buffer_binding_size
+                    .min(limits.max_buffer_size),
+                max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+                max_invocations: limits.max_compute_invocations_per_workgroup,
+                max_groups: limits.max_compute_workgroups_per_dimension,
+            },
+            software: is_software(adapter),
+            checked: options.checked,
+            next_id: AtomicU64::new(0),
+            failure,
+            state: Mutex::new(State {
+                caches: Caches::default(),
+                recorder: Recorder::default(),
+                timestamps,
+                staging: HashMap::new(),
+            }),
+            device,
+            queue,
+        })
+    }
+
+    /// FLOPs of one submission: about a tenth of a second on the device, well below any watchdog.
+    fn batch_flops(&self) -> u64 {
+        if self.software { 500_000_000 } else { 200_000_000_000 }
+    }
+
+    /// A device buffer of `class` words, after trimming the pool if the driver has no memory left.
+    pub(super) fn allocate(
+        &self,
+        class: usize,
+        pool: &Pool,
+    ) -> impl FnOnce(MemoryStats) -> Storage {
+        let bytes = 4 * class as u64;
+        move |stats| {
+            if bytes > self.limits.max_binding_bytes {
+                let limit = self.limits.max_binding_bytes;
+                Error::BindingTooLarge { wanted: bytes, limit }.throw();
+            }
+            let create = || {
+                let scope = self.device.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+                let buffer = self.device.create_buffer(&wgpu::BufferDescriptor {
+                    label: Some("tensor"),
+                    size: bytes,
+                    usage: wgpu::BufferUsages::STORAGE
+                        | wgpu::BufferUsages::COPY_SRC
+                        | wgpu::BufferUsages::COPY_DST,
+                    mapped_at_creation: false,
+                });
+                pollster::block_on(scope.pop()).is_none().then_some(buffer)
+            };
+            let buffer = create().or_else(|| {
+                self.flush();
+                self.state().caches.forget_groups();
+                pool.trim();
+                let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+                create()
+            });
+            let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+            match buffer {
+                Some(buffer) => Storage::Gpu { buffer, id },
+                None => Error::OutOfMemory { wanted: bytes, in_use: stats.live - bytes }.throw(),
+            }
+        }
+    }
+
+    pub(super) fn run<K: Kernel>(&self, kernel: &K, launch: Launch) {
+        let mut state = self.state();
+        let State { caches, recorder, timestamps, .. } = &mut *state;
+        let bindings = kernel.bindings();
+        let pipeline = caches.pipeline(&self.device, kernel, self.checked);
+        let group = caches.bind_group(&self.device, &pipeline, kernel, &bindings);
+        for binding in &bindings {
+            recorder.touch(binding.buffer.gpu().1);
+        }
+        let name = (K::STEM, K::ENTRY);
+        let compiled = (&pipeline.pipeline, &group);
+        recorder.dispatch(&self.device, name, compiled, launch, timestamps.as_mut());
+        if recorder.is_full(self.batch_flops()) {
+            recorder.flush(&self.device, &self.queue, timestamps.as_mut());
+        }
+    }
+
+    pub(super) fn write(&self, buffer: &Buffer, bytes: &[u8]) {
+        let (target, id) = buffer.gpu();
+        if self.state().recorder.touches(id) {
+            self.flush();
+        }
+        self.queue.write_buffer(target, 4 * buffer.offset() as u64, bytes);
+    }
+
+    pub(super) fn flush(&self) {
+        let mut state = self.state();
+        let State { recorder, timestamps, .. } = &mut *state;
+        recorder.flush(&self.device, &self.queue, timestamps.as_mut());
+        let suspects = recorder.suspects();
+        drop(state);
+        self.raise(&suspects);
+    }
+
+    /// Throws the failure that a callback noted, if any.
+    fn raise(&self, suspects: &str) {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        match failure {
+            Some(Error::Lost { reason, .. }) => {
+                Error::Lost { reason, operations: suspects.trim_end().into() }.throw()
+            }
+            Some(error) => error.throw(),
+            None => {}
+        }
+    }
+
+    /// Starts copying `buffer` to the host.
+    pub(super) fn read_later(self: &Arc<Self>, buffer: &Buffer) -> Readback {
+        let bytes = (4 * buffer.words() as u64).max(4);
+        let size = bytes.next_power_of_two();
+        let staging = {
+            let mut state = self.state();
+            let staging = state.staging.get_mut(&size).and_then(Vec::pop);
+            let staging = staging.unwrap_or_else(|| self.create_staging(size));
+            let offset = 4 * buffer.offset() as u64;
+            let encoder = state.recorder.encoder(&self.device);
+            encoder.copy_buffer_to_buffer(buffer.gpu().0, offset, &staging, 0, bytes);
+            staging
+        };
+        self.flush();
+        let (sender, receiver) = mpsc::channel();
+        staging.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
+            // The reader may be gone; then nobody wants the answer.
+            let _ = sender.send(result.map_err(|error| error.to_string()));
+        });
+        Readback::pending(self.clone(), staging, buffer.words(), receiver)
+    }
+
+    /// Waits for a readback and takes its words.
+    pub(super) fn finish_read(
+        &self,
+        staging: wgpu::Buffer,
+        words: usize,
+        receiver: &mpsc::Receiver<Result<(), String>>,
+    ) -> Vec<u32> {
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        let mapped =
+            receiver.recv().unwrap_or_else(|_| Err("the driver dropped the request".into()));
+        let suspects = self.state().recorder.suspects();
+        self.raise(&suspects);
+        if let Err(reason) = mapped {
+            Error::Lost { reason, operations: suspects }.throw();
+        }
+        let view = staging.slice(..(4 * words as u64).max(4)).get_mapped_range();
+        let view = view.expect("the range was mapped just now");
+        let values = bytemuck::cast_slice(&view)[..words].to_vec();
+        drop(view);
+        staging.unmap();
+        let size = staging.size();
+        self.state().staging.entry(size).or_default().push(staging);
+        values
+    }
+
+    pub(super) fn wait(&self) {
+        self.flush();
+        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+        self.raise("");
+    }
+
+    pub(super) fn take_profile(&self) -> Profile {
+        self.wait();
+        let mut state = self.state();
+        let events =
+            state.timestamps.as_mut().map(|timestamps| std::mem::take(&mut timestamps.events));
+        Profile { events: events.unwrap_or_default() }
+    }
+
+    fn create_staging(&self, size: u64) -> wgpu::Buffer {
+        self.device.create_buffer(&wgpu::BufferDescriptor {
+            label: Some("staging"),
+            size,
+            usage: wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+            mapped_at_creation: false,
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A thrown error may unwind through a lock; the caches behind it are still whole.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn note_failures(device: &wgpu::Device, failure: &Arc<Mutex<Option<Error>>>) {
+    let note = |failure: &Mutex<Option<Error>>, error: Error| {
+        failure.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+    };
+    let shared = failure.clone();
+    device.on_uncaptured_error(Arc::new(move |error: wgpu::Error| {
+        note(&shared, Error::Refusal(error.to_string()));
+    }));
+    let shared = failure.clone();
+    device.set_device_lost_callback(move |reason, message| {
+        if reason != wgpu::DeviceLostReason::Destroyed {
+            note(&shared, Error::Lost { reason: message, operations: String::new() });
+        }
+    });
+}

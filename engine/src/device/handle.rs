@@ -1,0 +1,314 @@
+//! The handle that everything else holds.
+
+use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::time::Instant;
+
+use super::Error;
+use super::adapter::{Selector, choose, instance};
+use super::buffer::{Allocation, Buffer, Storage};
+use super::gpu::Gpu;
+use super::kernel::{Kernel, Launch};
+use super::pool::{MemoryStats, Pool, class_of};
+use super::profile::{Event, Profile};
+
+/// How a device is opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Options {
+    /// Shaders keep naga's bounds checks; on the CPU, recycled buffers are filled with NaN.
+    pub checked: bool,
+    /// Every kernel is timed, see [`Device::take_profile`].
+    pub profile: bool,
+    /// Every float that a kernel writes is checked at once; the first NaN or infinity is an error.
+    pub check_numerics: bool,
+}
+
+/// What a device can bind and start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes of the largest buffer that a kernel can see.
+    pub max_binding_bytes: u64,
+    /// Bytes of workgroup memory.
+    pub max_workgroup_bytes: u32,
+    /// Invocations of one workgroup.
+    pub max_invocations: u32,
+    /// Workgroups along one dimension.
+    pub max_groups: u32,
+}
+
+/// A place where kernels run. Cheap to clone; two clones are the same device.
+#[derive(Clone)]
+pub struct Device {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: Arc<Pool>,
+    options: Options,
+    backend: Backend,
+}
+
+enum Backend {
+    Cpu { events: Mutex<Vec<Event>>, opened: Instant },
+    Gpu(Arc<Gpu>),
+}
+
+impl Device {
+    /// The CPU, through the twins.
+    pub fn cpu() -> Self {
+        Self::cpu_with(Options::default())
+    }
+
+    /// The CPU, with options.
+    pub fn cpu_with(options: Options) -> Self {
+        let backend = Backend::Cpu { events: Mutex::default(), opened: Instant::now() };
+        Self { inner: Arc::new(Inner { pool: Arc::default(), options, backend }) }
+    }
+
+    /// Opens what `selector` names; see [`Selector`] for what `auto` takes.
+    ///
+    /// # Errors
+    /// [`Error::NoAdapter`], [`Error::UnknownDevice`] or [`Error::Refused`].
+    pub fn open(selector: &Selector, options: Options) -> Result<Self, Error> {
+        let Some(adapter) = choose(&instance(), selector)? else {
+            return Ok(Self::cpu_with(options));
+        };
+        let backend = Backend::Gpu(Arc::new(Gpu::open(&adapter, options)?));
+        Ok(Self { inner: Arc::new(Inner { pool: Arc::default(), options, backend }) })
+    }
+
+    /// `cpu`, or the adapter's name.
+    pub fn name(&self) -> &str {
+        match &self.inner.backend {
+            Backend::Cpu { .. } => "cpu",
+            Backend::Gpu(gpu) => &gpu.name,
+        }
+    }
+
+    /// How it was opened.
+    pub fn options(&self) -> Options {
+        self.inner.options
+    }
+
+    /// Whether kernels run as twins on the host.
+    pub fn is_cpu(&self) -> bool {
+        matches!(self.inner.backend, Backend::Cpu { .. })
+    }
+
+    /// Whether this is a wgpu adapter that emulates a GPU on the host.
+    pub fn is_software(&self) -> bool {
+        matches!(&self.inner.backend, Backend::Gpu(gpu) if gpu.software)
+    }
+
+    /// What it can bind and start.
+    pub fn limits(&self) -> Limits {
+        match &self.inner.backend {
+            Backend::Cpu { .. } => Limits {
+                max_binding_bytes: u64::from(u32::MAX) * 4,
+                max_workgroup_bytes: u32::MAX,
+                max_invocations: u32::MAX,
+                max_groups: u32::MAX,
+            },
+            Backend::Gpu(gpu) => gpu.limits,
+        }
+    }
+
+    /// Whether two handles mean the same device.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.inner, &other.inner)
+    }
+
+    /// A buffer of `words` 4-byte words with arbitrary contents: a kernel must write every one of them.
+    ///
+    /// # Panics
+    /// Unwinds with [`Error::OutOfMemory`] or [`Error::BindingTooLarge`], see [`super::catch`].
+    pub fn buffer(&self, words: usize) -> Buffer {
+        let class = class_of(words);
+        let pool = &self.inner.pool;
+        let storage = match &self.inner.backend {
+            Backend::Cpu { .. } => pool.take(class, |_| Storage::Cpu(RwLock::new(vec![0; class]))),
+            Backend::Gpu(gpu) => pool.take(class, gpu.allocate(class, pool)),
+        };
+        let allocation = Allocation { storage: Some(storage), class, pool: pool.clone() };
+        let buffer = Buffer::new(allocation, words);
+        if self.is_cpu() && self.inner.options.checked {
+            buffer.write_shared().f32_mut().fill(f32::NAN);
+        }
+        buffer
+    }
+
+    /// A new buffer that holds `values`.
+    pub fn upload_f32(&self, values: &[f32]) -> Buffer {
+        self.upload_u32(bytemuck::cast_slice(values))
+    }
+
+    /// A new buffer that holds `values`.
+    pub fn upload_u32(&self, values: &[u32]) -> Buffer {
+        let mut buffer = self.buffer(values.len());
+        self.write_u32(&mut buffer, values);
+        buffer
+    }
+
+    /// Overwrites `buffer` with `values`, after everything that was recorded before.
+    ///
+    /// # Panics
+    /// If the lengths differ.
+    #[track_caller]
+    pub fn write_u32(&self, buffer: &mut Buffer, values: &[u32]) {
+        assert_eq!(buffer.words(), values.len(), "write: a buffer of other length");
+        match &self.inner.backend {
+            Backend::Cpu { .. } => buffer.write_shared().u32_mut().copy_from_slice(values),
+            Backend::Gpu(gpu) => gpu.write(buffer, bytemuck::cast_slice(values)),
+        }
+    }
+
+    /// Overwrites `buffer` with `values`.
+    ///
+    /// # Panics
+    /// As [`Device::write_u32`].
+    #[track_caller]
+    pub fn write_f32(&self, buffer: &mut Buffer, values: &[f32]) {
+        self.write_u32(buffer, bytemuck::cast_slice(values));
+    }
+
+    /// Runs one kernel after all that came before. Does not wait.
+    ///
+    /// # Panics
+    /// Unwinds with [`Error::NotFinite`] if the device checks numerics.
+    pub fn run<K: Kernel>(&self, kernel: K, launch: Launch) {
+        if launch.groups.contains(&0) {
+            return;
+        }
+        let numerics = self.inner.options.check_numerics.then(|| watched(&kernel));
+        match &self.inner.backend {
+            Backend::Cpu { events, opened } if self.inner.options.profile => {
+                let start = opened.elapsed().as_secs_f64();
+                kernel.on_cpu();
+                let event = Event {
+                    kernel: format!("{}.{}", K::STEM, K::ENTRY),
+                    start,
+                    duration: opened.elapsed().as_secs_f64() - start,
+                    flops: launch.flops,
+                    words: launch.words,
+                };
+                events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+            }
+            Backend::Cpu { .. } => kernel.on_cpu(),
+            Backend::Gpu(gpu) => gpu.run(&kernel, launch),
+        }
+        for (tensor, buffer) in numerics.into_iter().flatten() {
+            self.expect_finite(&format!("{}.{}", K::STEM, K::ENTRY), tensor, &buffer);
+        }
+    }
+
+    fn expect_finite(&self, kernel: &str, tensor: &str, buffer: &Buffer) {
+        let values = self.read_f32(buffer);
+        if let Some(index) = values.iter().position(|value| !value.is_finite()) {
+            let (kernel, tensor) = (kernel.to_string(), tensor.to_string());
+            Error::NotFinite { kernel, tensor, index, value: values[index].to_string() }.throw();
+        }
+    }
+
+    /// Copies a buffer to the host, waiting for all that came before.
+    pub fn read_f32(&self, buffer: &Buffer) -> Vec<f32> {
+        self.read_later(buffer).f32()
+    }
+
+    /// Copies a buffer to the host, waiting for all that came before.
+    pub fn read_u32(&self, buffer: &Buffer) -> Vec<u32> {
+        self.read_later(buffer).u32()
+    }
+
+    /// Starts copying a buffer to the host; the copy is of now, whenever it is taken.
+    pub fn read_later(&self, buffer: &Buffer) -> Readback {
+        match &self.inner.backend {
+            Backend::Cpu { .. } => Readback(Reading::Here(buffer.read().u32().to_vec())),
+            Backend::Gpu(gpu) => gpu.read_later(buffer),
+        }
+    }
+
+    /// Sends what is recorded to the device.
+    pub fn flush(&self) {
+        if let Backend::Gpu(gpu) = &self.inner.backend {
+            gpu.flush();
+        }
+    }
+
+    /// Waits until everything recorded has run.
+    pub fn wait(&self) {
+        if let Backend::Gpu(gpu) = &self.inner.backend {
+            gpu.wait();
+        }
+    }
+
+    /// Bytes of device memory.
+    pub fn memory(&self) -> MemoryStats {
+        self.inner.pool.stats()
+    }
+
+    /// Makes the present the new start of [`MemoryStats::peak`].
+    pub fn reset_peak(&self) {
+        self.inner.pool.reset_peak();
+    }
+
+    /// What was timed since the last call; empty unless opened with [`Options::profile`] on a device with timestamps.
+    pub fn take_profile(&self) -> Profile {
+        match &self.inner.backend {
+            Backend::Cpu { events, .. } => {
+                let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
+                Profile { events: std::mem::take(&mut *events) }
+            }
+            Backend::Gpu(gpu) => gpu.take_profile(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Device {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Device({})", self.name())
+    }
+}
+
+/// The float buffers that a kernel writes, by name.
+fn watched<K: Kernel>(kernel: &K) -> Vec<(&'static str, Buffer)> {
+    let written = kernel.bindings().into_iter().filter(|binding| binding.written && binding.float);
+    written.map(|binding| (binding.name, binding.buffer.clone())).collect()
+}
+
+/// A copy on its way to the host.
+pub struct Readback(Reading);
+
+enum Reading {
+    Here(Vec<u32>),
+    OnItsWay {
+        gpu: Arc<Gpu>,
+        staging: wgpu::Buffer,
+        words: usize,
+        receiver: mpsc::Receiver<Result<(), String>>,
+    },
+}
+
+impl Readback {
+    pub(super) fn pending(
+        gpu: Arc<Gpu>,
+        staging: wgpu::Buffer,
+        words: usize,
+        receiver: mpsc::Receiver<Result<(), String>>,
+    ) -> Self {
+        Self(Reading::OnItsWay { gpu, staging, words, receiver })
+    }
+
+    /// Waits for the copy.
+    pub fn u32(self) -> Vec<u32> {
+        match self.0 {
+            Reading::Here(words) => words,
+            Reading::OnItsWay { gpu, staging, words, receiver } => {
+                gpu.finish_read(staging, words, &receiver)
+            }
+        }
+    }
+
+    /// Waits for the copy.
+    pub fn f32(self) -> Vec<f32> {
+        bytemuck::cast_vec(self.u32())
+    }
+}

@@ -1,0 +1,4 @@
+//! What holds for the engine whatever the op: graph, memory, submission.
+
+mod graph;
+mod memory;
