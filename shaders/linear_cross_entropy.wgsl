@@ -1,4 +1,4 @@
-// linear_cross_entropy — from a chunk of products hidden · Wᵀ to its losses, and to their gradient in place.
+// linear_cross_entropy — from a chunk of logits hidden · Wᵀ + b to its losses, and to their gradient in place.
 //
 // math      x = h·Wᵀ + b,  Λ = log Σᵥ exp(xᵥ),  ℓ = Λ − x_t,  L = w·Σ ℓ over rows whose target t is not IGNORED
 //           ∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w,  db = Σ_rows ∂L/∂x;  with G = ∂L/∂x: dh = G·W, dW = Gᵀ·h
@@ -14,29 +14,19 @@
 struct Params {
     rows: u32,         // C, rows of this chunk
     vocabulary: u32,   // V
-    has_bias: u32,     // 1 if b is added, 0 if there is none
     accumulates: u32,  // 1 if db already holds the sum over earlier chunks, 0 for the first
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> bias: array<f32>;                 // [V]     b
-@group(0) @binding(2) var<storage, read> targets: array<u32>;              // [C]     t, or IGNORED
-@group(0) @binding(3) var<storage, read> row_weight: array<f32>;           // [1]     w
-@group(0) @binding(4) var<storage, read_write> logits: array<f32>;         // [C, V]  h·Wᵀ, then ∂L/∂x
-@group(0) @binding(5) var<storage, read_write> log_sum_exp: array<f32>;    // [C]     Λ
-@group(0) @binding(6) var<storage, read_write> row_losses: array<f32>;     // [C]     ℓ
-@group(0) @binding(7) var<storage, read_write> dbias: array<f32>;          // [V]     db, summed over chunks
+@group(0) @binding(1) var<storage, read> targets: array<u32>;            // [C]     t, or IGNORED
+@group(0) @binding(2) var<storage, read> row_weight: array<f32>;         // [1]     w
+@group(0) @binding(3) var<storage, read_write> logits: array<f32>;       // [C, V]  x, then ∂L/∂x
+@group(0) @binding(4) var<storage, read_write> log_sum_exp: array<f32>;  // [C]     Λ
+@group(0) @binding(5) var<storage, read_write> row_losses: array<f32>;   // [C]     ℓ
+@group(0) @binding(6) var<storage, read_write> dbias: array<f32>;        // [V]     db, summed over chunks
 
 const IGNORED: u32 = 0xFFFFFFFFu;
 const LOWEST: f32 = -1e30; // below every logit, and its difference to one is finite
-
-fn logit(start: u32, column: u32) -> f32 {
-    let product = logits[start + column];
-    if params.has_bias != 0u {
-        return product + bias[column];
-    }
-    return product;
-}
 
 @compute @workgroup_size(LANES)
 fn forward(
@@ -52,7 +42,7 @@ fn forward(
     var highest = LOWEST;
     var sum = 0.0; // Σ exp(x − highest) over this lane's columns
     for (var v = lane; v < params.vocabulary; v += LANES) {
-        let x = logit(start, v);
+        let x = logits[start + v];
         if x > highest {
             sum = sum * exp(highest - x) + 1.0;
             highest = x;
@@ -68,7 +58,7 @@ fn forward(
         let target_class = targets[row];
         var loss = 0.0;
         if target_class != IGNORED {
-            loss = lambda - logit(start, target_class);
+            loss = lambda - logits[start + target_class];
         }
         row_losses[row] = loss;
     }
@@ -89,7 +79,7 @@ fn backward_logits(
     let target_class = targets[row];
     let weight = select(row_weight[0], 0.0, target_class == IGNORED);
     for (var v = lane; v < params.vocabulary; v += LANES) {
-        let probability = exp(logit(start, v) - lambda);
+        let probability = exp(logits[start + v] - lambda);
         logits[start + v] = (probability - select(0.0, 1.0, v == target_class)) * weight;
     }
 }

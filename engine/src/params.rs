@@ -83,10 +83,46 @@ pub mod linear_cross_entropy {
         pub rows: u32,
         /// V.
         pub vocabulary: u32,
-        /// 1 if b is added, 0 if there is none.
-        pub has_bias: u32,
         /// 1 if db already holds the sum over earlier chunks, 0 for the first.
         pub accumulates: u32,
+    }
+}
+
+/// Uniforms of `shaders/matmul.wgsl`.
+#[rustfmt::skip]
+pub mod matmul {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `matmul` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// M.
+        pub rows: u32,
+        /// N.
+        pub columns: u32,
+        /// K.
+        pub inner: u32,
+        /// B.
+        pub batches: u32,
+        /// words from one row of op(A) to the next.
+        pub a_row: u32,
+        /// words from one column of op(A) to the next.
+        pub a_inner: u32,
+        /// words from one A to the next, 0 when all batches share it.
+        pub a_batch: u32,
+        /// words from one row of op(B) to the next.
+        pub b_inner: u32,
+        /// words from one column of op(B) to the next.
+        pub b_column: u32,
+        /// words from one B to the next, 0 when all batches share it.
+        pub b_batch: u32,
+        /// how much of K one split sums, a multiple of 16.
+        pub chunk: u32,
+        /// ⌈K / chunk⌉, at least 1.
+        pub splits: u32,
+        /// GELU_ERF or GELU_TANH.
+        pub gelu_form: u32,
     }
 }
 

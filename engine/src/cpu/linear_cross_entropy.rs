@@ -10,10 +10,10 @@ use crate::reference::fused_loss::IGNORED;
 /// Columns of `db` that one task sums: a row of them stays in the first-level cache.
 const COLUMNS: usize = 2048;
 
-/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk, with `x = logits + b`.
+/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk.
 pub fn forward(
     params: &Params,
-    (bias, targets, logits): (&[f32], &[u32], &[f32]),
+    (targets, logits): (&[u32], &[f32]),
     (log_sum_exp, row_losses): (&mut [f32], &mut [f32]),
 ) {
     let vocabulary = params.vocabulary as usize;
@@ -21,12 +21,10 @@ pub fn forward(
     rows.zip(log_sum_exp).zip(row_losses).for_each(|(((logits, &target), lambda), loss)| {
         *lambda = log_sum_exp_of(vocabulary, |start, x| {
             x.copy_from_slice(&logits[start..][..x.len()]);
-            add_bias(params, x, bias, start);
         });
         *loss = 0.0;
         if target != IGNORED {
-            let v = target as usize;
-            *loss = *lambda - logits[v] - if params.has_bias == 0 { 0.0 } else { bias[v] };
+            *loss = *lambda - logits[target as usize];
         }
     });
 }
@@ -34,7 +32,7 @@ pub fn forward(
 /// `∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w` in place of the logits, 0 for ignored rows.
 pub fn backward_logits(
     params: &Params,
-    (bias, targets, row_weight, log_sum_exp): (&[f32], &[u32], &[f32], &[f32]),
+    (targets, row_weight, log_sum_exp): (&[u32], &[f32], &[f32]),
     logits: &mut [f32],
 ) {
     let rows = logits.par_chunks_exact_mut(params.vocabulary as usize).zip(targets);
@@ -42,7 +40,6 @@ pub fn backward_logits(
         if target == IGNORED {
             return x.fill(0.0);
         }
-        add_bias(params, x, bias, 0);
         exp_slice(x, lambda);
         x[target as usize] -= 1.0;
         for value in x {
@@ -64,13 +61,4 @@ pub fn backward_bias(params: &Params, logits: &[f32], dbias: &mut [f32]) {
             }
         }
     });
-}
-
-/// Adds the bias of the columns from `start` on.
-fn add_bias(params: &Params, x: &mut [f32], bias: &[f32], start: usize) {
-    if params.has_bias != 0 {
-        for (x, bias) in x.iter_mut().zip(&bias[start..]) {
-            *x += bias;
-        }
-    }
 }

@@ -5,6 +5,9 @@
 
 pub mod contrastive;
 mod exp;
+pub mod gelu_math;
+pub mod gemm;
 pub mod linear_cross_entropy;
+pub mod matmul;
 mod softmax_rows;
 pub mod top_k;

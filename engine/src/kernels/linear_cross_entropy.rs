@@ -13,15 +13,13 @@ pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/linear_cross_entropy.wgsl"),
 );
 
-/// Entry point `forward`: reads bias, targets, logits; writes log_sum_exp, row_losses.
+/// Entry point `forward`: reads targets, logits; writes log_sum_exp, row_losses.
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [V]     b
-    pub bias: &'a Buffer,
     /// [C]     t, or IGNORED
     pub targets: &'a Buffer,
-    /// [C, V]  h·Wᵀ, then ∂L/∂x
+    /// [C, V]  x, then ∂L/∂x
     pub logits: &'a Buffer,
     /// [C]     Λ
     pub log_sum_exp: &'a mut Buffer,
@@ -42,35 +40,31 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "bias", slot: 1, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "logits", slot: 4, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 5, buffer: &*self.log_sum_exp, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_losses", slot: 6, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
+            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "log_sum_exp", slot: 4, buffer: &*self.log_sum_exp, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_losses", slot: 5, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 
     fn on_cpu(self) {
-        let bias = self.bias.read();
         let targets = self.targets.read();
         let logits = self.logits.read();
         let mut log_sum_exp = self.log_sum_exp.write();
         let mut row_losses = self.row_losses.write();
-        crate::cpu::linear_cross_entropy::forward(&self.params, (bias.f32(), targets.u32(), logits.f32()), (log_sum_exp.f32_mut(), row_losses.f32_mut()));
+        crate::cpu::linear_cross_entropy::forward(&self.params, (targets.u32(), logits.f32()), (log_sum_exp.f32_mut(), row_losses.f32_mut()));
     }
 }
 
-/// Entry point `backward_logits`: reads bias, targets, row_weight, log_sum_exp; writes logits.
+/// Entry point `backward_logits`: reads targets, row_weight, log_sum_exp; writes logits.
 pub struct BackwardLogits<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [V]     b
-    pub bias: &'a Buffer,
     /// [C]     t, or IGNORED
     pub targets: &'a Buffer,
     /// [1]     w
     pub row_weight: &'a Buffer,
-    /// [C, V]  h·Wᵀ, then ∂L/∂x
+    /// [C, V]  x, then ∂L/∂x
     pub logits: &'a mut Buffer,
     /// [C]     Λ
     pub log_sum_exp: &'a Buffer,
@@ -89,21 +83,19 @@ impl Kernel for BackwardLogits<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "bias", slot: 1, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "row_weight", slot: 3, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "logits", slot: 4, buffer: &*self.logits, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 5, buffer: self.log_sum_exp, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
+            Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
+            Binding { name: "logits", slot: 3, buffer: &*self.logits, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "log_sum_exp", slot: 4, buffer: self.log_sum_exp, float: true, read_only: false, written: false, element_bytes: 4 },
         ]
     }
 
     fn on_cpu(self) {
-        let bias = self.bias.read();
         let targets = self.targets.read();
         let row_weight = self.row_weight.read();
         let log_sum_exp = self.log_sum_exp.read();
         let mut logits = self.logits.write();
-        crate::cpu::linear_cross_entropy::backward_logits(&self.params, (bias.f32(), targets.u32(), row_weight.f32(), log_sum_exp.f32()), logits.f32_mut());
+        crate::cpu::linear_cross_entropy::backward_logits(&self.params, (targets.u32(), row_weight.f32(), log_sum_exp.f32()), logits.f32_mut());
     }
 }
 
@@ -111,7 +103,7 @@ impl Kernel for BackwardLogits<'_> {
 pub struct BackwardBias<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C, V]  h·Wᵀ, then ∂L/∂x
+    /// [C, V]  x, then ∂L/∂x
     pub logits: &'a Buffer,
     /// [V]     db, summed over chunks
     pub dbias: &'a mut Buffer,
@@ -130,8 +122,8 @@ impl Kernel for BackwardBias<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "logits", slot: 4, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dbias", slot: 7, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "dbias", slot: 6, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 

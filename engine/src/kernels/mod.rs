@@ -7,4 +7,5 @@ pub mod contrastive;
 pub mod fused_loss;
 pub mod l2_normalize;
 pub mod linear_cross_entropy;
+pub mod matmul;
 pub mod top_k;

@@ -4,15 +4,15 @@ use super::Real;
 use super::fused_loss::IGNORED;
 use crate::params::linear_cross_entropy::Params;
 
-/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk, with `x = logits + b`.
+/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk.
 pub fn forward<T: Real>(
     params: &Params,
-    (bias, targets, logits): (&[T], &[u32], &[T]),
+    (targets, logits): (&[u32], &[T]),
     (log_sum_exp, row_losses): (&mut [T], &mut [T]),
 ) {
     let vocabulary = params.vocabulary as usize;
     for row in 0..params.rows as usize {
-        let x = |v: usize| logit(params, bias, logits[row * vocabulary + v], v);
+        let x = |v: usize| logits[row * vocabulary + v];
         let highest = (0..vocabulary).map(x).fold(T::of(-1e30), T::max);
         let sum = (0..vocabulary).map(|v| (x(v) - highest).exp()).sum::<T>();
         log_sum_exp[row] = highest + sum.ln();
@@ -26,7 +26,7 @@ pub fn forward<T: Real>(
 /// `∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w` in place of the logits, 0 for ignored rows.
 pub fn backward_logits<T: Real>(
     params: &Params,
-    (bias, targets, row_weight, log_sum_exp): (&[T], &[u32], &[T], &[T]),
+    (targets, row_weight, log_sum_exp): (&[u32], &[T], &[T]),
     logits: &mut [T],
 ) {
     let vocabulary = params.vocabulary as usize;
@@ -34,7 +34,7 @@ pub fn backward_logits<T: Real>(
         let weight = if targets[row] == IGNORED { T::zero() } else { row_weight[0] };
         for v in 0..vocabulary {
             let value = &mut logits[row * vocabulary + v];
-            let probability = (logit(params, bias, *value, v) - log_sum_exp[row]).exp();
+            let probability = (*value - log_sum_exp[row]).exp();
             let is_target = if targets[row] == v as u32 { T::one() } else { T::zero() };
             *value = (probability - is_target) * weight;
         }
@@ -52,8 +52,4 @@ pub fn backward_bias<T: Real>(params: &Params, logits: &[T], dbias: &mut [T]) {
             dbias[v] += logits[row * vocabulary + v];
         }
     }
-}
-
-fn logit<T: Real>(params: &Params, bias: &[T], product: T, v: usize) -> T {
-    if params.has_bias == 0 { product } else { product + bias[v] }
 }

@@ -7,8 +7,10 @@
 pub mod add;
 pub mod contrastive;
 pub mod fused_loss;
+pub mod gelu_math;
 pub mod l2_normalize;
 pub mod linear_cross_entropy;
+pub mod matmul;
 pub mod top_k;
 
 mod real;
