@@ -16,6 +16,26 @@ pub mod add {
     }
 }
 
+/// Uniforms of `shaders/column_sums.wgsl`.
+#[rustfmt::skip]
+pub mod column_sums {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `column_sums` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// rows of one strip, ⌈N/P⌉.
+        pub strip: u32,
+        /// P.
+        pub strips: u32,
+    }
+}
+
 /// Uniforms of `shaders/contrastive.wgsl`.
 #[rustfmt::skip]
 pub mod contrastive {

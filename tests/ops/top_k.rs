@@ -44,7 +44,8 @@ fn twin_keeps_the_largest() {
             assert!(values.windows(2).all(|pair| pair[0] >= pair[1]), "{shape:?}");
             let kept: HashSet<u32> = indices.iter().copied().collect();
             let others = (0..columns).filter(|&column| !kept.contains(&(column as u32)));
-            let largest_other = others.map(|column| f64::from(scores[column])).fold(f64::MIN, f64::max);
+            let largest_other =
+                others.map(|column| f64::from(scores[column])).fold(f64::MIN, f64::max);
             assert!(kept.len() == k && largest_other <= values[k - 1], "{shape:?}");
         }
     }
@@ -74,7 +75,8 @@ fn ties_go_to_the_lower_column() {
 
 #[test]
 fn extremes_keep_their_order() {
-    let scores = [-0.0, f32::NAN, 0.0, f32::MAX, f32::MIN, 1e-40, -1e-40, f32::INFINITY, -1.0, -f32::NAN];
+    let scores =
+        [-0.0, f32::NAN, 0.0, f32::MAX, f32::MIN, 1e-40, -1e-40, f32::INFINITY, -1.0, -f32::NAN];
     for device in devices() {
         for k in 1..=scores.len() {
             check(&device, &scores, [1, scores.len(), k]);
@@ -93,13 +95,17 @@ fn chunks_merge_into_the_list_of_the_whole() {
         let mut best = RunningTopK::new(rows, k);
         for first in (0..columns).step_by(chunk) {
             let last = (first + chunk).min(columns);
-            let part: Vec<f32> = scores.chunks(columns).flat_map(|row| row[first..last].to_vec()).collect();
+            let part: Vec<f32> =
+                scores.chunks(columns).flat_map(|row| row[first..last].to_vec()).collect();
             let part = Tensor::f32(&device, [rows, last - first], &part);
             let (values, indices) = ops::top_k(&part, k.min(last - first));
             best.merge(first as u32, &values.to_f32(), &indices.to_u32());
         }
         for row in 0..rows {
-            let whole = values[row * k..].iter().map(|&value| value as f32).zip(indices[row * k..].to_vec());
+            let whole = values[row * k..]
+                .iter()
+                .map(|&value| value as f32)
+                .zip(indices[row * k..].to_vec());
             let whole: Vec<(f32, u32)> = whole.take(k).collect();
             assert_eq!(best.row(row), whole, "{device:?}");
         }

@@ -105,7 +105,8 @@ mod tests {
         let truth: Vec<f64> = x.iter().map(|&x| f64::from(x).exp()).collect();
         exp_slice(&mut x, 0.0);
         for (actual, truth) in x.iter().zip(truth) {
-            let ulp = f64::from(f32::from_bits((truth as f32).to_bits() + 1)) - f64::from(truth as f32);
+            let ulp =
+                f64::from(f32::from_bits((truth as f32).to_bits() + 1)) - f64::from(truth as f32);
             let error = (f64::from(*actual) - truth).abs() / ulp;
             assert!(error <= 2.0, "{actual} for {truth}: {error} ulp");
         }

@@ -52,7 +52,8 @@ fn erf(x: f32) -> f32 {
     let t = x.abs().min(4.0); // erf(4) = 1 − 1.5e-8 rounds to 1
     let s = t * t;
     let far = (-1.728_534_7e-5 * t + 3.831_972e-4) * s + (-3.883_964_4e-3 * t + 2.425_462_2e-2);
-    let far = [-1.067_778_8e-1, -6.348_468_7e-1, -1.287_175_1e-1].iter().fold(far, |sum, c| sum * t + c);
+    let far =
+        [-1.067_778_8e-1, -6.348_468_7e-1, -1.287_175_1e-1].iter().fold(far, |sum, c| sum * t + c);
     let far = 1.0 - exp(far * t - t);
     let near = [4.991_194_2e-3, -2.676_813_5e-2, 1.128_199_25e-1, -3.761_253_4e-1, 1.283_791_7e-1];
     let near = near.iter().fold(-5.967_617e-4, |sum, c| sum * s + c) * t + t;

@@ -143,8 +143,11 @@ mod tests {
                         let old = if onto == Onto::Add { gap } else { 0.0 };
                         let inside = column < columns;
                         // Small integers: every sum is exact.
-                        let expected =
-                            if inside { old + 2.0 * (0..inner).map(product).sum::<f32>() } else { gap };
+                        let expected = if inside {
+                            old + 2.0 * (0..inner).map(product).sum::<f32>()
+                        } else {
+                            gap
+                        };
                         assert_eq!(c[row * wide + column], expected, "{rows} {columns} {inner}");
                     }
                 }

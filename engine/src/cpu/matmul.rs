@@ -51,7 +51,8 @@ pub fn backward_gelu(params: &Params, (u, dc): (&[f32], &[f32]), du: &mut [f32])
 /// Product `z` of (split, batch).
 fn one(params: &Params, a: &[f32], b: &[f32], z: usize, c: &mut [f32], threads: Threads) {
     let [rows, columns, inner] = [params.rows, params.columns, params.inner].map(|n| n as usize);
-    let [a_row, a_inner, a_batch] = [params.a_row, params.a_inner, params.a_batch].map(|n| n as usize);
+    let [a_row, a_inner, a_batch] =
+        [params.a_row, params.a_inner, params.a_batch].map(|n| n as usize);
     let [b_inner, b_column, b_batch] =
         [params.b_inner, params.b_column, params.b_batch].map(|n| n as usize);
     let (batch, split) = (z % params.batches as usize, z / params.batches as usize);

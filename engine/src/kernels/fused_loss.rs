@@ -52,6 +52,41 @@ impl Kernel for Forward<'_> {
     }
 }
 
+/// Entry point `accumulate`: reads share; writes gradient.
+pub struct Accumulate<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// [E]  δ
+    pub share: &'a Buffer,
+    /// [E]  g
+    pub gradient: &'a mut Buffer,
+}
+
+impl Kernel for Accumulate<'_> {
+    const STEM: &'static str = "fused_loss";
+    const ENTRY: &'static str = "accumulate";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "share", slot: 5, buffer: self.share, float: true, read_only: true, written: false, element_bytes: 16 },
+            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let share = self.share.read();
+        let mut gradient = self.gradient.write();
+        crate::reference::fused_loss::accumulate::<f32>(&self.params, share.f32(), gradient.f32_mut());
+    }
+}
+
 /// Entry point `backward`: reads dloss; writes gradient.
 pub struct Backward<'a> {
     /// Its uniforms.
@@ -76,7 +111,7 @@ impl Kernel for Backward<'_> {
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
             Binding { name: "dloss", slot: 4, buffer: self.dloss, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "gradient", slot: 5, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16 },
         ]
     }
 

@@ -6,9 +6,9 @@
 //! gradient arrives, it scales what is there.
 
 use super::Targets;
-use super::product::{Finish, Onto, Product};
+use super::product::{Finish, Product};
 use crate::device::{Buffer, Device, Launch};
-use crate::kernels::fused_loss::{Backward as BackwardKernel, Forward, Params};
+use crate::kernels::fused_loss::{Accumulate, Backward as BackwardKernel, Forward, Params};
 use crate::tensor::{Backward, Tensor};
 
 /// Most bytes of the scores of one chunk.
@@ -46,18 +46,15 @@ pub(super) struct Scores<'a> {
 
 impl Scores<'_> {
     /// Runs `row_kernels` on each chunk in order and gives the mean loss, with the gradients of left and right where wanted.
-    pub(super) fn mean_loss(&self, mut row_kernels: impl FnMut(&mut Chunk<'_>)) -> (Tensor, [Option<Tensor>; 2]) {
+    pub(super) fn mean_loss(
+        &self,
+        mut row_kernels: impl FnMut(&mut Chunk<'_>),
+    ) -> (Tensor, [Option<Tensor>; 2]) {
         let Self { left, right, bias, targets } = *self;
         let device = left.device();
         let ([rows, width], [columns, _]) = (matrix(left), matrix(right));
         let row_losses = device.buffer(rows);
-        let zeroed = |tensor: &Tensor| {
-            // Without rows nothing below would write a gradient.
-            let zeros = || device.upload_f32(&vec![0.0; tensor.shape().elements()]);
-            let words = tensor.shape().elements();
-            tensor.wants_gradient().then(|| if rows == 0 { zeros() } else { device.buffer(words) })
-        };
-        let (mut dleft, mut dright) = (zeroed(left), zeroed(right));
+        let [mut dleft, mut dright] = [left, right].map(|parent| gradient_of(parent, rows));
         let step = rows_per_chunk(device, rows, columns);
         for first in (0..rows).step_by(step.max(1)) {
             let count = step.min(rows - first);
@@ -75,15 +72,25 @@ impl Scores<'_> {
                 row_losses: part(&row_losses, 1),
             };
             row_kernels(&mut chunk);
-            if let Some(dleft) = &dleft {
+            if let Some(dleft) = &mut dleft {
                 let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
-                let mut dleft = part(dleft, width);
-                product.run_onto(device, &chunk.scores, right.buffer(), &mut dleft, Onto::Overwrite);
+                let mut dleft = part(dleft.buffer(), width);
+                product.run_into(device, &chunk.scores, right.buffer(), Finish::Plain, &mut dleft);
             }
             if let Some(dright) = &mut dright {
                 let product = Product::new([columns, width, count], [1, columns], [width, 1]);
-                let onto = if chunk.continues { Onto::Add } else { Onto::Overwrite };
-                product.run_onto(device, &chunk.scores, &left, dright, onto);
+                if chunk.continues {
+                    let (share, _) = product.run(device, &chunk.scores, &left, Finish::Plain);
+                    accumulate(&share, dright);
+                } else {
+                    product.run_into(
+                        device,
+                        &chunk.scores,
+                        &left,
+                        Finish::Plain,
+                        dright.buffer_mut(),
+                    );
+                }
             }
         }
         let mut loss = device.buffer(1);
@@ -91,11 +98,27 @@ impl Scores<'_> {
         let row_weight = targets.row_weight();
         let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
         device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
-        let of = |like: &Tensor, buffer: Option<Buffer>| {
-            buffer.map(|buffer| Tensor::new(device, like.shape().clone(), buffer))
-        };
-        (Tensor::new(device, [], loss), [of(left, dleft.take()), of(right, dright.take())])
+        (Tensor::new(device, [], loss), [dleft, dright])
     }
+}
+
+/// Memory for the gradient of `parent`, if it wants one; the chunks write it, and without rows it is zeros.
+pub(super) fn gradient_of(parent: &Tensor, rows: usize) -> Option<Tensor> {
+    let device = parent.device();
+    let words = parent.shape().elements();
+    let buffer = || match rows {
+        0 => device.upload_f32(&vec![0.0; words]),
+        _ => device.buffer(words),
+    };
+    parent.wants_gradient().then(|| Tensor::new(device, parent.shape().clone(), buffer()))
+}
+
+fn accumulate(share: &Buffer, gradient: &mut Tensor) {
+    let device = gradient.device().clone();
+    let quads = share.words().div_ceil(4);
+    let params = Params { rows: 0, quads: quads as u32 };
+    let kernel = Accumulate { params, share, gradient: gradient.buffer_mut() };
+    device.run(kernel, Launch::lanes(quads, 256).flops(4 * quads).words(12 * quads));
 }
 
 /// Rows and width of a matrix.

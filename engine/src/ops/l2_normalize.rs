@@ -45,8 +45,7 @@ impl Backward<1> for Saved {
         let device = dy.device();
         let mut dx = device.buffer(y.words());
         let launch = Launch::rows(params.rows as usize).flops(6 * y.words()).words(3 * y.words());
-        let kernel =
-            BackwardKernel { params, y: &y, norm: &norm, dy: dy.buffer(), dx: &mut dx };
+        let kernel = BackwardKernel { params, y: &y, norm: &norm, dy: dy.buffer(), dx: &mut dx };
         device.run(kernel, launch);
         [Some(Tensor::new(device, dy.shape().clone(), dx))]
     }

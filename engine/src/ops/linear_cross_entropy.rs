@@ -1,7 +1,7 @@
 //! The loss over a large vocabulary, without the logits of all tokens ever lying in memory.
 
 use super::Targets;
-use super::fused_loss::{Saved, Scores};
+use super::fused_loss::{Saved, Scores, gradient_of};
 use crate::device::Launch;
 use crate::kernels::linear_cross_entropy::{BackwardBias, BackwardLogits, Forward, Params};
 use crate::tensor::Tensor;
@@ -40,12 +40,9 @@ pub fn linear_cross_entropy(
         bias.expect_shape("linear_cross_entropy: bias", &[vocabulary]);
     }
     let device = hidden.device();
-    let wants_bias = bias.is_some_and(Tensor::wants_gradient);
-    let wants_gradient = wants_bias || [hidden, weight].into_iter().any(Tensor::wants_gradient);
-    let mut dbias = wants_bias.then(|| {
-        // Without rows no chunk writes it.
-        Tensor::f32(device, [vocabulary], &vec![0.0; vocabulary])
-    });
+    let wants_gradient =
+        [Some(hidden), Some(weight), bias].into_iter().flatten().any(Tensor::wants_gradient);
+    let mut dbias = bias.and_then(|bias| gradient_of(bias, targets.rows()));
 
     let scores = Scores { left: hidden, right: weight, bias, targets };
     let (loss, [dhidden, dweight]) = scores.mean_loss(|chunk| {

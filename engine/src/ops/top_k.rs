@@ -75,9 +75,17 @@ impl RunningTopK {
     /// If the lengths differ or are no multiple of the rows.
     #[track_caller]
     pub fn merge(&mut self, first: u32, values: &[f32], indices: &[u32]) {
-        assert_eq!(values.len(), indices.len(), "running top k: values and indices differ in length");
+        assert_eq!(
+            values.len(),
+            indices.len(),
+            "running top k: values and indices differ in length"
+        );
         let rows = self.rows.len().max(1);
-        assert!(values.len().is_multiple_of(rows), "running top k: {} for {rows} rows", values.len());
+        assert!(
+            values.len().is_multiple_of(rows),
+            "running top k: {} for {rows} rows",
+            values.len()
+        );
         let n = values.len() / rows;
         for (at, old) in self.rows.iter_mut().enumerate() {
             let range = at * n..(at + 1) * n;
@@ -91,7 +99,9 @@ impl RunningTopK {
                     }
                     (before, _) => before.is_none(),
                 };
-                let Some(next) = (if takes_new { new.next() } else { earlier.next() }) else { break };
+                let Some(next) = (if takes_new { new.next() } else { earlier.next() }) else {
+                    break;
+                };
                 old.push(next);
             }
         }

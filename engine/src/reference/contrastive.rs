@@ -14,7 +14,8 @@ pub fn forward<T: Real>(
     let inverse_temperature = T::of(params.inverse_temperature.into());
     for row in 0..params.rows as usize {
         let s = |j: usize| scores[row * passages + j] * inverse_temperature;
-        let visible = || (0..passages).filter(|&j| !is_hidden(params, candidate_ids, targets[row], j));
+        let visible =
+            || (0..passages).filter(|&j| !is_hidden(params, candidate_ids, targets[row], j));
         let highest = visible().map(s).fold(T::of(-1e30), T::max);
         let sum = visible().map(|j| (s(j) - highest).exp()).sum::<T>();
         log_sum_exp[row] = highest + sum.ln();

@@ -36,7 +36,8 @@ pub fn erf(x: f64) -> f64 {
 /// x·Φ(x), or its tanh form.
 pub fn gelu<T: Real>(x: T, form: u32) -> T {
     let x = x.f64();
-    let twice_share = if form == ERF { 1.0 + erf(x * FRAC_1_SQRT_2) } else { 1.0 + inner(x).tanh() };
+    let twice_share =
+        if form == ERF { 1.0 + erf(x * FRAC_1_SQRT_2) } else { 1.0 + inner(x).tanh() };
     T::of(0.5 * x * twice_share)
 }
 
@@ -89,7 +90,10 @@ mod tests {
                 let h = 1e-5;
                 let numeric = (gelu(x + h, form) - gelu(x - h, form)) / (2.0 * h);
                 let analytic = gelu_slope(x, form);
-                assert!((analytic - numeric).abs() < 1e-9, "form {form} at {x}: {analytic}, {numeric}");
+                assert!(
+                    (analytic - numeric).abs() < 1e-9,
+                    "form {form} at {x}: {analytic}, {numeric}"
+                );
             }
         }
     }

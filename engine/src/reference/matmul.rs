@@ -56,13 +56,13 @@ pub fn backward_gelu<T: Real>(params: &Params, (u, dc): (&[T], &[T]), du: &mut [
 /// Σₖ op(A)[row, k]·op(B)[k, column], where `line` counts (split, batch, row) and k runs over the split's share.
 fn element<T: Real>(params: &Params, a: &[T], b: &[T], line: usize, column: usize) -> T {
     let [rows, inner, batches] = [params.rows, params.inner, params.batches].map(|n| n as usize);
-    let [a_row, a_inner, a_batch] = [params.a_row, params.a_inner, params.a_batch].map(|n| n as usize);
+    let [a_row, a_inner, a_batch] =
+        [params.a_row, params.a_inner, params.a_batch].map(|n| n as usize);
     let [b_inner, b_column, b_batch] =
         [params.b_inner, params.b_column, params.b_batch].map(|n| n as usize);
     let (row, batch, split) = (line % rows, line / rows % batches, line / rows / batches);
     let first = split * params.chunk as usize;
     let last = inner.min(first + params.chunk as usize);
-    let (a_start, b_start) =
-        (batch * a_batch + row * a_row, batch * b_batch + column * b_column);
+    let (a_start, b_start) = (batch * a_batch + row * a_row, batch * b_batch + column * b_column);
     (first..last).map(|k| a[a_start + k * a_inner] * b[b_start + k * b_inner]).sum()
 }

@@ -5,6 +5,7 @@
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
 pub mod add;
+pub mod column_sums;
 pub mod contrastive;
 pub mod fused_loss;
 pub mod gelu_math;
