@@ -162,6 +162,26 @@ pub mod column_sums {
     }
 }
 
+/// Uniforms of `shaders/contrastive.wgsl`.
+#[rustfmt::skip]
+pub mod contrastive {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `contrastive` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, queries of this chunk.
+        pub rows: u32,
+        /// N.
+        pub passages: u32,
+        /// 1 if duplicates of the target are hidden, 0 if there are no ids.
+        pub has_ids: u32,
+        /// 1/τ.
+        pub inverse_temperature: f32,
+    }
+}
+
 /// Uniforms of `shaders/dropout.wgsl`.
 #[rustfmt::skip]
 pub mod dropout {
@@ -224,6 +244,22 @@ pub mod embedding {
     }
 }
 
+/// Uniforms of `shaders/fused_loss.wgsl`.
+#[rustfmt::skip]
+pub mod fused_loss {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `fused_loss` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// R.
+        pub rows: u32,
+        /// ⌈E / 4⌉.
+        pub quads: u32,
+    }
+}
+
 /// Uniforms of `shaders/gather_rows.wgsl`.
 #[rustfmt::skip]
 pub mod gather_rows {
@@ -258,6 +294,24 @@ pub mod gelu {
     }
 }
 
+/// Uniforms of `shaders/l2_normalize.wgsl`.
+#[rustfmt::skip]
+pub mod l2_normalize {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `l2_normalize` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// ε, smallest length divided by.
+        pub epsilon: f32,
+    }
+}
+
 /// Uniforms of `shaders/layer_norm.wgsl`.
 #[rustfmt::skip]
 pub mod layer_norm {
@@ -287,6 +341,24 @@ pub mod layer_norm {
         pub strip_rows: u32,
         /// S = ⌈N / strip_rows⌉.
         pub strips: u32,
+    }
+}
+
+/// Uniforms of `shaders/linear_cross_entropy.wgsl`.
+#[rustfmt::skip]
+pub mod linear_cross_entropy {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `linear_cross_entropy` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, rows of this chunk.
+        pub rows: u32,
+        /// V.
+        pub vocabulary: u32,
+        /// 1 if db already holds the sum over earlier chunks, 0 for the first.
+        pub accumulates: u32,
     }
 }
 
@@ -399,5 +471,23 @@ pub mod sum_of_squares {
         pub partials: u32,
         /// c, no clipping if 0.
         pub max_norm: f32,
+    }
+}
+
+/// Uniforms of `shaders/top_k.wgsl`.
+#[rustfmt::skip]
+pub mod top_k {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `top_k` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub columns: u32,
+        /// how many to keep.
+        pub k: u32,
     }
 }
