@@ -16,7 +16,7 @@ pub fn contrastive(
     queries: &Tensor,
     passages: &Tensor,
     targets: &Targets,
-    options: &Contrastive,
+    options: &Contrastive<'_>,
 ) -> Tensor {
     ops::contrastive(queries, passages, targets, options)
 }

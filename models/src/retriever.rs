@@ -1,6 +1,6 @@
 //! A text encoder for retrieval: one vector a text (Karpukhin et al. 2020, arXiv:2004.04906, §3.1).
 
-use wgrad_engine::Tensor;
+use wgrad_engine::{Device, Tensor};
 use wgrad_engine::ops::{self, Rows};
 
 use crate::bert::Bert;
@@ -58,9 +58,7 @@ pub fn represent(
     let &[b, t, h] = hidden.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
     let vectors = match pooling {
         Pooling::Cls => {
-            let firsts: Vec<u32> = (0..b).map(|row| (row * t) as u32).collect();
-            let firsts = Rows::new(hidden.device(), &firsts, b * t);
-            ops::gather_rows(&hidden.reshape([b * t, h]), &firsts)
+            ops::gather_rows(&hidden.reshape([b * t, h]), &first_tokens(hidden.device(), b, t))
         }
         Pooling::Mean => ops::mean_pool(&hidden, &tokens.lengths),
     };
@@ -69,4 +67,10 @@ pub fn represent(
         Similarity::Dot => vectors,
     };
     (vectors, hidden)
+}
+
+/// The rows of `[B·T, H]` where texts begin: the states of [CLS].
+pub fn first_tokens(device: &Device, rows: usize, tokens: usize) -> Rows {
+    let firsts: Vec<u32> = (0..rows).map(|row| (row * tokens) as u32).collect();
+    Rows::new(device, &firsts, rows * tokens).expect("texts begin at increasing rows")
 }

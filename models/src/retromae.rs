@@ -5,11 +5,12 @@
 //! is a choice in [`DecoderQuery`] and [`Decoding`].
 
 use wgrad_engine::Tensor;
-use wgrad_engine::ops::{self, Ids, Rows, Visibility};
+use wgrad_engine::ops::{self, Ids, Visibility};
 use wgrad_engine::weights::Declarations;
 
 use crate::bert::{Config, Layer, MaskedLm};
 use crate::layers::Mode;
+use crate::retriever::first_tokens;
 use crate::tokens::Tokens;
 
 /// How the query stream H₁ of enhanced decoding is made (paper §2.3, eq. 4).
@@ -56,8 +57,7 @@ impl RetroMae {
     /// `visible` says which inputs each row may see: the per-row bits of enhanced decoding.
     pub fn decode(&self, encoded: &Tensor, inputs: &Tokens, visible: &Visibility, mode: &Mode) -> Tensor {
         let &[b, t, h] = encoded.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
-        let firsts: Vec<u32> = (0..b).map(|row| (row * t) as u32).collect();
-        let firsts = Rows::new(encoded.device(), &firsts, b * t);
+        let firsts = first_tokens(encoded.device(), b, t);
         let sentence = ops::gather_rows(&encoded.reshape([b * t, h]), &firsts); // [B, H]
 
         let words = self.encoder.bert.embeddings.forward(inputs, mode).reshape([b * t, h]);
@@ -75,7 +75,8 @@ impl RetroMae {
         let (_, h) = sentence.shape().rows_and_last();
         let embeddings = &self.encoder.bert.embeddings;
         let row_of: Vec<u32> = (0..b as u32).flat_map(|row| vec![row; t]).collect();
-        let everywhere = ops::embedding(sentence, &Ids::new(sentence.device(), &row_of, b)); // [B·T, H]
+        let row_of = Ids::new(sentence.device(), &row_of, b).expect("every row is below B");
+        let everywhere = ops::embedding(sentence, &row_of); // [B·T, H]
         let position = ops::embedding(&embeddings.position_embeddings, &inputs.positions); // [B·T, H]
         let query = match self.query {
             DecoderQuery::PosAdd => ops::add(&everywhere, &position),

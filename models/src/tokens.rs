@@ -98,12 +98,15 @@ impl Tokens {
         within("token type", types, config.type_vocab_size, "type_vocab_size")?;
         let positions: Vec<u32> = (0..rows).flat_map(|_| 0..tokens as u32).collect();
         let (visibility, lengths) = visibility(device, [rows, tokens], visible);
+        let table = |ids: &[u32], limit| {
+            Ids::new(device, ids, limit).expect("every id was checked against its table above")
+        };
         Ok(Self {
             rows,
             tokens,
-            ids: Ids::new(device, ids, config.vocab_size),
-            types: Ids::new(device, types, config.type_vocab_size),
-            positions: Ids::new(device, &positions, config.max_position_embeddings),
+            ids: table(ids, config.vocab_size),
+            types: table(types, config.type_vocab_size),
+            positions: table(&positions, config.max_position_embeddings),
             visibility,
             lengths: Tensor::u32(device, [rows], &lengths),
         })
@@ -118,7 +121,7 @@ fn visibility(
 ) -> (Visibility, Vec<u32>) {
     let mask = match visible {
         Visible::Lengths(lengths) => {
-            return (Visibility::lengths(device, lengths), lengths.to_vec());
+            return (Visibility::all().and_lengths(device, lengths), lengths.to_vec());
         }
         Visible::Mask(mask) => mask,
     };
@@ -126,7 +129,7 @@ fn visibility(
     let lengths: Vec<u32> = mask.chunks_exact(tokens).map(count).collect();
     let first = |(row, &length): (&[u8], &u32)| row[..length as usize].iter().all(|&bit| bit != 0);
     if mask.chunks_exact(tokens).zip(&lengths).all(first) {
-        return (Visibility::lengths(device, &lengths), lengths);
+        return (Visibility::all().and_lengths(device, &lengths), lengths);
     }
     let words = tokens.div_ceil(32);
     let mut bits = vec![0_u32; rows * tokens * words];
@@ -136,5 +139,5 @@ fn visibility(
             word_row[column / 32] |= 1 << (column % 32);
         }
     }
-    (Visibility::bits(device, [rows, tokens, tokens], &bits), lengths)
+    (Visibility::all().and_bits(device, [rows, tokens, tokens], &bits), lengths)
 }

@@ -36,7 +36,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let mut queries = beir::queries(&args.data)?;
     if let Some(split) = &args.split {
         let judged: std::collections::HashSet<String> =
-            beir::qrels(&args.data, split)?.into_iter().map(|judgment| judgment.query).collect();
+            beir::qrels(&args.data, split)?.into_iter().map(|judgment| judgment.query_id).collect();
         queries.retain(|query| judged.contains(&query.id));
     }
     let texts: Vec<&str> = corpus.iter().map(|entry| entry.text.as_str()).collect();

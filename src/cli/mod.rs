@@ -1,8 +1,8 @@
 //! The command line: each command is one file that reads its flags and calls the rest.
 
-mod bench;
+
 mod bm25;
-mod demo;
+
 mod devices;
 mod encode;
 mod evaluate;
@@ -46,8 +46,6 @@ const EXAMPLES: &str = "Begin with:  wgrad demo\n\nExit status: 0 done, 1 failed
 enum Command {
     /// Lists the adapters of this machine, and which one `auto` takes.
     Devices(devices::Args),
-    /// Trains, searches and measures a retriever over your own Rust dependencies.
-    Demo(demo::Args),
     /// Trains a tokenizer.
     #[command(subcommand)]
     Tokenizer(tokenizer::Command),
@@ -67,9 +65,6 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Writes the loss and every gradient of one batch, to compare with other frameworks.
     Grad(grad::Args),
-    /// Measures kernels or training steps.
-    #[command(subcommand)]
-    Bench(bench::Command),
 }
 
 /// How a command ended.
@@ -110,7 +105,6 @@ pub fn main() -> ExitCode {
 fn run(Arguments { global, command }: Arguments) -> Result<Ending, Failure> {
     match command {
         Command::Devices(args) => devices::run(&global, &args)?,
-        Command::Demo(args) => return demo::run(&global, &args),
         Command::Tokenizer(command) => tokenizer::run(&global, &command)?,
         Command::Prepare(args) => prepare::run(&global, &args)?,
         Command::Pretrain(args) => return pretrain::run(&global, &args),
@@ -120,7 +114,6 @@ fn run(Arguments { global, command }: Arguments) -> Result<Ending, Failure> {
         Command::Bm25(args) => bm25::run(&global, &args)?,
         Command::Evaluate(args) => evaluate::run(&global, &args)?,
         Command::Grad(args) => grad::run(&global, &args)?,
-        Command::Bench(command) => bench::run(&global, &command)?,
     }
     Ok(Ending::Done)
 }

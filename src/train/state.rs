@@ -30,7 +30,7 @@ pub fn write(
     fs::write(dir.join(WEIGHTS), serialize(&weights.to_host(|_| true)))?;
     let state = optimizer.state();
     let named = |name: &'static str, arenas: Vec<Vec<f32>>| {
-        let tensor = |(at, values): (usize, Vec<f32>)| {
+        let tensor = move |(at, values): (usize, Vec<f32>)| {
             (format!("{name}.{at}"), HostTensor::f32(vec![values.len()], values))
         };
         arenas.into_iter().enumerate().map(tensor)

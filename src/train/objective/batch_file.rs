@@ -52,7 +52,7 @@ pub fn labels(
         let expected = format!("holds label {label}, expected −100 or below {}", config.vocab_size);
         return Err(malformed(file, name, expected));
     }
-    let rows = Rows::new(device, &at, rows * columns);
+    let rows = Rows::new(device, &at, rows * columns).expect("labels are found in order");
     Ok((rows, Targets::new(device, &labels, config.vocab_size)))
 }
 
@@ -71,7 +71,7 @@ pub fn visible(
             row[column / 32] |= 1 << (column % 32);
         }
     }
-    Ok(Visibility::bits(device, [rows, columns, columns], &bits))
+    Ok(Visibility::all().and_bits(device, [rows, columns, columns], &bits))
 }
 
 fn shaped<'a>(

@@ -1,6 +1,6 @@
 //! Contrastive fine-tuning of a retriever (Karpukhin et al. 2020, arXiv:2004.04906, §3.2).
 
-use wgrad_engine::Device;
+use wgrad_engine::{Device, Tensor};
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Contrastive, Targets};
 use wgrad_engine::weights::{Declarations, Weights};
@@ -41,7 +41,7 @@ impl ContrastiveObjective {
         &self,
         (queries, passages): (&Tokens, &Tokens),
         targets: &Targets,
-        candidate_ids: Option<Vec<u32>>,
+        candidate_ids: Option<&Tensor>,
         mode: &Mode,
     ) -> Terms {
         let (q, hidden) = self.model.forward(queries, mode); // [M, H]
@@ -64,8 +64,8 @@ impl Objective for ContrastiveObjective {
         let queries = self.tokens_of(device, &batch.query)?;
         let passages = self.tokens_of(device, &batch.passage)?;
         let targets = Targets::new(device, &batch.target, batch.passage.rows);
-        let ids = Some(batch.passage_ids.clone());
-        Ok(self.loss((&queries, &passages), &targets, ids, mode))
+        let ids = Tensor::u32(device, [batch.passage.rows], &batch.passage_ids);
+        Ok(self.loss((&queries, &passages), &targets, Some(&ids), mode))
     }
 
     fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {

@@ -45,9 +45,14 @@ pub(super) fn inputs(
     let shape = [batch.rows, batch.tokens];
     let visible = Visible::Lengths(&batch.lengths);
     let tokens = Tokens::new(device, config, shape, &batch.input_ids, None, visible)?;
-    let labelled = Rows::new(device, &batch.label_positions, batch.rows * batch.tokens);
+    let labelled = rows(device, &batch.label_positions, batch.rows * batch.tokens);
     let targets = Targets::new(device, &batch.labels, config.vocab_size);
     Ok((tokens, (labelled, targets)))
+}
+
+/// The labelled rows of a collated batch.
+pub(super) fn rows(device: &Device, positions: &[u32], rows: usize) -> Rows {
+    Rows::new(device, positions, rows).expect("a collator gives increasing positions of the batch")
 }
 
 impl Objective for MlmObjective {

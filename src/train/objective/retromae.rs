@@ -73,13 +73,17 @@ impl Objective for RetroMaeObjective {
         let ids = batch.decoder_input_ids();
         let shape = [*rows, *tokens];
         let decoder = Tokens::new(device, config, shape, ids, None, Visible::Lengths(lengths))?;
-        let labelled = Rows::new(device, &batch.decoder_label_positions, rows * tokens);
+        let labelled = mlm::rows(device, &batch.decoder_label_positions, rows * tokens);
         let targets = Targets::new(device, &batch.decoder_labels, config.vocab_size);
         let inputs = Inputs {
             encoder,
             encoder_labels,
             decoder,
-            visible: Visibility::bits(device, [*rows, *tokens, *tokens], &batch.decoder_visible),
+            visible: Visibility::all().and_bits(
+                device,
+                [*rows, *tokens, *tokens],
+                &batch.decoder_visible,
+            ),
             decoder_labels: (labelled, targets),
         };
         Ok(self.loss(&inputs, mode))
