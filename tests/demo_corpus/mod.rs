@@ -1,9 +1,11 @@
 //! The demo's corpus, on made-up source trees and on this project's own dependencies.
 
+
+
 use std::fs;
 use std::path::{Path, PathBuf};
-
 use tempfile::{TempDir, tempdir};
+
 use wgrad::data::rust_docs::{
     Corpus, Error, Item, Package, corpus, default_cargo_home, locked_packages, packages_in,
 };
@@ -224,6 +226,11 @@ fn files_that_are_no_rust_are_counted() {
 
 #[test]
 fn long_code_is_cut_at_a_token() {
+    let comment = "word ".repeat(300);
+    let text = format!("/// Explains itself at length.\nfn f() {{ a(); // {comment}\n b() }}");
+    let dir = tree(&[("p/src/lib.rs", &text)]);
+    assert_eq!(read(dir.path()).train[0].passage, "fn f() { a();");
+
     let body: String = (0..300).map(|i| format!("let variable_{i} = {i};\n")).collect();
     let dir =
         tree(&[("p/src/lib.rs", &format!("/// A very long function.\nfn long() {{ {body} }}"))]);
@@ -359,6 +366,7 @@ fn own_dependencies_make_a_corpus() {
         let line = file.lines().nth(item.line - 1).unwrap_or_default();
         let start: String = item.passage.chars().take_while(|c| c.is_alphanumeric()).collect();
         assert!(line.contains(&start), "{}:{} is {line:?}", item.file.display(), item.line);
+        assert!((1..=1200).contains(&item.passage.len()), "{}", item.path);
         assert!(!item.passage.contains("///"), "{}", item.passage);
     }
 }

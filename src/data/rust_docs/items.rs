@@ -98,7 +98,8 @@ impl Found<'_> {
         if documentation.is_empty() {
             return;
         }
-        let mut code = Code { text: self.text, line: None, end: 0, code: String::new() };
+        let mut code =
+            Code { text: self.text, line: None, end: 0, code: String::new(), is_cut: false };
         code.push_all(item.to_token_stream());
         self.items.push(Documented {
             path: format!("{path}::{name}"),
@@ -119,13 +120,15 @@ struct Code<'t> {
     /// Where in `text` the last token ended, in bytes.
     end: usize,
     code: String,
+    /// The next token did not fit, and so nothing after it does.
+    is_cut: bool,
 }
 
 impl Code<'_> {
     fn push_all(&mut self, tokens: TokenStream) {
         let mut tokens = tokens.into_iter().peekable();
         while let Some(token) = tokens.next() {
-            if self.code.len() >= MAX_CODE_BYTES {
+            if self.is_cut {
                 return;
             }
             if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == '#') {
@@ -151,25 +154,30 @@ impl Code<'_> {
     fn push(&mut self, span: Span, delimiter: Delimiter) {
         let range = span.byte_range();
         let Some(token) = self.text.get(range.clone()) else { return };
-        if delimiter == Delimiter::None
-            || token.is_empty()
-            || self.code.len() + token.len() > MAX_CODE_BYTES
-        {
+        if self.is_cut || token.is_empty() || delimiter == Delimiter::None {
             return;
         }
-        if self.line.is_none() {
-            self.line = Some(span.start().line);
-        } else if let Some(gap) = self.text.get(self.end..range.start).filter(|gap| !gap.is_empty())
-        {
-            for comment in gap.split_whitespace() {
-                self.code.push(' ');
-                self.code.push_str(comment);
-            }
-            self.code.push(' ');
+        let before = match self.line {
+            None => String::new(),
+            Some(_) => one_line(self.text.get(self.end..range.start).unwrap_or_default()),
+        };
+        self.is_cut = self.code.len() + before.len() + token.len() > MAX_CODE_BYTES;
+        if !self.is_cut {
+            self.line.get_or_insert_with(|| span.start().line);
+            self.code.push_str(&before);
+            self.code.push_str(token);
+            self.end = range.end;
         }
-        self.code.push_str(token);
-        self.end = range.end;
     }
+}
+
+/// What stands between two tokens, nothing or white space and comments, with single spaces.
+fn one_line(gap: &str) -> String {
+    let mut line: String = gap.split_whitespace().flat_map(|word| [" ", word]).collect();
+    if !gap.is_empty() {
+        line.push(' ');
+    }
+    line
 }
 
 fn is_bracketed(token: &TokenTree) -> bool {
