@@ -2,6 +2,7 @@
 
 mod demo_corpus;
 mod engine;
+mod models;
 mod ops;
 mod retrieval;
 mod tidy;
