@@ -1,9 +1,10 @@
 //! adamw with its sum of squares: seven words a parameter, and one more for the norm.
 
 use wgrad_engine::Device;
-use wgrad_engine::optimizer::{AdamW, AdamWSettings, Layout, Slot};
+use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::normal;
+use wgrad_engine::weights::{Layout, Slot};
 
 /// A parameter of every second block decays, as weights and biases alternate.
 const SLOT: usize = 4096;

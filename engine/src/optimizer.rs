@@ -9,6 +9,7 @@ use crate::device::{Buffer, Device, Launch, Readback};
 use crate::kernels::adamw;
 use crate::kernels::sum_of_squares::{self, Clip, PartialSums};
 use crate::ops::{accumulate, assign};
+use crate::weights::{Layout, Slot};
 
 pub use state::AdamWState;
 
@@ -16,28 +17,6 @@ pub use state::AdamWState;
 const DECAY_BLOCK: usize = 64;
 /// Words of one partial sum of squares, as in `shaders/sum_of_squares.wgsl`.
 const CHUNK: usize = 16_384;
-
-/// Where one parameter lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Slot {
-    /// Index of its arena.
-    pub arena: usize,
-    /// First word in the arena, a multiple of 64.
-    pub offset: usize,
-    /// Number of words.
-    pub words: usize,
-    /// Whether weight decay pulls it towards 0: weights do, biases and norms do not.
-    pub decays: bool,
-}
-
-/// Where all parameters lie.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Layout {
-    /// Words of each arena, multiples of 64.
-    pub arenas: Vec<usize>,
-    /// The parameters, in the order of their indices.
-    pub parameters: Vec<Slot>,
-}
 
 /// What an AdamW run fixes; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq)]

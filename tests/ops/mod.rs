@@ -3,10 +3,15 @@
 mod activation;
 mod adamw;
 mod add;
+mod column_sums;
 mod dropout;
 mod elementwise;
+mod embedding;
+mod gather_rows;
 mod gelu;
 mod layer_norm;
+mod matmul;
 mod mean_pool;
 mod reduce;
+mod replace_rows;
 mod sum_of_squares;

@@ -2,3 +2,8 @@
 //!
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
+
+pub mod gelu;
+pub mod gelu_math;
+pub mod gemm;
+pub mod matmul;

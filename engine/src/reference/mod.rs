@@ -7,15 +7,20 @@
 pub mod activation;
 pub mod adamw;
 pub mod add;
+pub mod column_sums;
 pub mod dropout;
 pub mod elementwise;
+pub mod embedding;
+pub mod gather_rows;
 pub mod gelu;
 pub mod gelu_math;
 mod lanes;
 pub mod layer_norm;
+pub mod matmul;
 pub mod mean_pool;
 mod real;
 pub mod reduce;
+pub mod replace_rows;
 pub mod sum_of_squares;
 
 pub use real::Real;

@@ -1,0 +1,138 @@
+//! The layers that are a product: `y = x·Wᵀ + b`, and the same under GELU.
+
+use super::column_sums;
+use super::gelu::Gelu;
+use super::matmul::{Transpose, product};
+use super::product::{Finish, Product};
+use crate::device::{Buffer, Launch};
+use crate::kernels::matmul::{BackwardGelu, Params};
+use crate::tensor::{Backward, Tensor};
+
+/// Maps rows linearly: `y = x·Wᵀ + b`.
+///
+/// # Shapes
+/// `x: [.., I]`, `weight: [O, I]`, `bias: [O]` → `[.., O]`.
+///
+/// # Gradients
+/// Flows to all three: `dx = dy·W`, `dW = dyᵀ·x`, `db = Σ dy` over rows. Keeps `x` and `weight`.
+///
+/// # Panics
+/// If the shapes do not fit.
+///
+/// # Source
+/// Kernels `shaders/matmul.wgsl` and its variants; the bias is added on the way out.
+#[track_caller]
+pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let finish = bias.map_or(Finish::Plain, |bias| Finish::Bias(bias.buffer()));
+    let (y, _) = forward("linear", x, weight, bias, finish);
+    let saved = Saved { x: x.detach(), weight: weight.detach() };
+    match bias {
+        Some(bias) => y.record("linear", [x, weight, bias], saved),
+        None => y.record("linear", [x, weight], saved),
+    }
+}
+
+/// Maps rows linearly and applies GELU: `y = gelu(u)`, `u = x·Wᵀ + b`, in one kernel.
+///
+/// # Shapes
+/// `x: [.., I]`, `weight: [O, I]`, `bias: [O]` → `[.., O]`.
+///
+/// # Gradients
+/// Flows to all three, as in [`linear`] with `du = dy ⊙ gelu′(u)`. Keeps `x`, `weight` and `u`.
+///
+/// # Panics
+/// If the shapes do not fit.
+///
+/// # Source
+/// Kernels `shaders/matmul.wgsl` and its variants; GELU as in `shaders/shared/gelu.wgsl`.
+#[track_caller]
+pub fn linear_gelu(x: &Tensor, weight: &Tensor, bias: &Tensor, form: Gelu) -> Tensor {
+    let finish = Finish::Gelu(bias.buffer(), form);
+    let (y, u) = forward("linear_gelu", x, weight, Some(bias), finish);
+    let u = u.expect("a product finished by GELU gives what it was applied to");
+    let layer = Saved { x: x.detach(), weight: weight.detach() };
+    y.record("linear_gelu", [x, weight, bias], SavedGelu { layer, u, form })
+}
+
+#[track_caller]
+fn forward(
+    op: &str,
+    x: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    finish: Finish<'_>,
+) -> (Tensor, Option<Buffer>) {
+    let (rows, inner) = x.shape().rows_and_last();
+    let (columns, _) = weight.shape().rows_and_last();
+    weight.expect_shape(&format!("{op}: weight"), &[columns, inner]);
+    if let Some(bias) = bias {
+        bias.expect_shape(&format!("{op}: bias"), &[columns]);
+    }
+    let product = Product { rows, columns, inner, batches: 1, a: [inner, 1, 0], b: [1, inner, 0] };
+    let (y, u) = product.run(x.device(), x.buffer(), weight.buffer(), finish);
+    let mut axes = x.shape().axes().to_vec();
+    axes[x.shape().axes().len() - 1] = columns;
+    (Tensor::new(x.device(), axes, y), u)
+}
+
+/// What the products of backward read.
+struct Saved {
+    x: Tensor,
+    weight: Tensor,
+}
+
+impl Saved {
+    /// dx, dW and db, given dy.
+    fn gradients(&self, dy: &Tensor, [to_x, to_weight, to_bias]: [bool; 3]) -> [Option<Tensor>; 3] {
+        let (rows, inner) = self.x.shape().rows_and_last();
+        let (columns, _) = self.weight.shape().rows_and_last();
+        let dy = dy.reshape([rows, columns]);
+        let x = self.x.reshape([rows, inner]);
+        let dx = || product(&dy, &self.weight, Transpose::Neither).reshape(self.x.shape().clone());
+        [
+            to_x.then(dx),
+            to_weight.then(|| product(&dy, &x, Transpose::Left)),
+            to_bias.then(|| column_sums(&dy)),
+        ]
+    }
+}
+
+impl Backward<2> for Saved {
+    fn backward(self: Box<Self>, dy: &Tensor, [to_x, to_weight]: [bool; 2]) -> [Option<Tensor>; 2] {
+        let [dx, dweight, _] = self.gradients(dy, [to_x, to_weight, false]);
+        [dx, dweight]
+    }
+}
+
+impl Backward<3> for Saved {
+    fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
+        self.gradients(dy, wants)
+    }
+}
+
+/// As [`Saved`], and the argument of GELU.
+struct SavedGelu {
+    layer: Saved,
+    u: Buffer,
+    form: Gelu,
+}
+
+impl Backward<3> for SavedGelu {
+    fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
+        let Self { layer, u, form } = *self;
+        let elements = u.words();
+        let device = dy.device();
+        let params = Params {
+            rows: 1,
+            columns: elements as u32,
+            batches: 1,
+            gelu_form: form as u32,
+            ..bytemuck::Zeroable::zeroed()
+        };
+        let mut du = device.buffer(elements);
+        let launch = Launch::lanes(elements, 256).flops(20 * elements).words(3 * elements);
+        device.run(BackwardGelu { params, u: &u, dc: dy.buffer(), du: &mut du }, launch);
+        let du = Tensor::new(device, dy.shape().clone(), du);
+        layer.gradients(&du, wants)
+    }
+}

@@ -1,0 +1,188 @@
+//! How a product is launched: which kernel, how many workgroups, in how many shares of K.
+
+use bytemuck::Zeroable;
+
+use crate::device::{Buffer, Device, Launch};
+use crate::kernels::matmul::{Params, Reduce};
+use crate::kernels::{matmul, matmul_software, matmul_vec4};
+
+use super::Gelu;
+
+/// Sizes and strides of B products op(A)·op(B), side by side. Strides are words.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Product {
+    /// M.
+    pub rows: usize,
+    /// N.
+    pub columns: usize,
+    /// K.
+    pub inner: usize,
+    /// B.
+    pub batches: usize,
+    /// From one row of op(A) to the next, one column, one batch; a row or column stride is 1.
+    pub a: [usize; 3],
+    /// From one row of op(B) to the next, one column, one batch; a row or column stride is 1.
+    pub b: [usize; 3],
+}
+
+/// What is applied to the sums on their way out.
+pub(super) enum Finish<'a> {
+    /// Nothing.
+    Plain,
+    /// A bias a column.
+    Bias(&'a Buffer),
+    /// A bias a column, then GELU.
+    Gelu(&'a Buffer, Gelu),
+}
+
+/// A kernel and the size of its tiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Variant {
+    /// `shaders/matmul.wgsl`, any strides; also the CPU.
+    Tiled,
+    /// `shaders/matmul_vec4.wgsl`, strides in multiples of 4.
+    Vec4,
+    /// `shaders/matmul_software.wgsl`, for emulated GPUs.
+    Software,
+}
+
+/// Workgroups that fill a large GPU about once; below it, tiles get smaller and K is shared out.
+const FULL: usize = 128;
+/// Least share of K that one workgroup sums: below it the partial sums cost more than they gain.
+const LEAST_SHARE: usize = 256;
+/// Most shares of K: partial sums need that many times the memory of C.
+const MOST_SHARES: usize = 16;
+
+impl Product {
+    /// Computes C = op(A)·op(B) and finishes it; also gives what GELU was applied to.
+    pub(super) fn run(
+        &self,
+        device: &Device,
+        a: &Buffer,
+        b: &Buffer,
+        finish: Finish<'_>,
+    ) -> (Buffer, Option<Buffer>) {
+        let plain = matches!(finish, Finish::Plain);
+        let (variant, splits) = self.plan(device, plain);
+        let params = self.params(splits, &finish);
+        let words = self.batches * self.rows * self.columns;
+        let mut c = device.buffer(words * splits);
+        let mut u = matches!(finish, Finish::Gelu(..)).then(|| device.buffer(words));
+        let launch = self.launch(variant, splits);
+        macro_rules! forward {
+            ($kernels:ident) => {
+                match (finish, &mut u) {
+                    (Finish::Gelu(bias, _), Some(u)) => device
+                        .run($kernels::ForwardGelu { params, a, b, bias, c: &mut c, u }, launch),
+                    (Finish::Bias(bias), _) => {
+                        device.run($kernels::ForwardBias { params, a, b, bias, c: &mut c }, launch)
+                    }
+                    _ => device.run($kernels::Forward { params, a, b, c: &mut c }, launch),
+                }
+            };
+        }
+        match variant {
+            Variant::Tiled => forward!(matmul),
+            Variant::Vec4 => forward!(matmul_vec4),
+            Variant::Software => forward!(matmul_software),
+        }
+        if splits == 1 {
+            return (c, u);
+        }
+        (sum_matrices(device, &c, splits, words), None)
+    }
+
+    fn params(&self, splits: usize, finish: &Finish<'_>) -> Params {
+        let share = self.inner.div_ceil(splits).next_multiple_of(16).max(16);
+        let gelu_form = if let Finish::Gelu(_, form) = finish { *form as u32 } else { 0 };
+        let [a_row, a_inner, a_batch] = self.a.map(|stride| stride as u32);
+        let [b_inner, b_column, b_batch] = self.b.map(|stride| stride as u32);
+        Params {
+            rows: self.rows as u32,
+            columns: self.columns as u32,
+            inner: self.inner as u32,
+            batches: self.batches as u32,
+            a_row,
+            a_inner,
+            a_batch,
+            b_inner,
+            b_column,
+            b_batch,
+            chunk: share as u32,
+            splits: splits as u32,
+            gelu_form,
+        }
+    }
+
+    /// The kernel and the number of shares of K. Only a plain product can be shared out.
+    fn plan(&self, device: &Device, plain: bool) -> (Variant, usize) {
+        if device.is_cpu() {
+            return (Variant::Tiled, 1);
+        }
+        if device.is_software() {
+            return (Variant::Software, 1);
+        }
+        let tiles = |side| self.batches * self.rows.div_ceil(side) * self.columns.div_ceil(side);
+        let shares = |tiles: usize| {
+            let most = (self.inner / LEAST_SHARE).clamp(1, MOST_SHARES);
+            let wanted = if plain { FULL.div_ceil(tiles.max(1)).min(most) } else { 1 };
+            // Shares are whole steps of 16, so fewer of them may cover K.
+            self.inner.div_ceil(self.inner.div_ceil(wanted).next_multiple_of(16).max(16)).max(1)
+        };
+        let large = tiles(128);
+        if self.is_aligned() && large * shares(large) >= FULL / 2 {
+            (Variant::Vec4, shares(large))
+        } else {
+            (Variant::Tiled, shares(tiles(64)))
+        }
+    }
+
+    /// Whether every row of every operand starts at a multiple of four words.
+    fn is_aligned(&self) -> bool {
+        let along = |strides: [usize; 3], extents: [usize; 2]| {
+            let [row, column, batch] = strides;
+            let [extent, line] = if column == 1 { [extents[1], row] } else { [extents[0], column] };
+            [extent, line, batch].iter().all(|words| words.is_multiple_of(4))
+        };
+        along(self.a, [self.rows, self.inner])
+            && along(self.b, [self.inner, self.columns])
+            && self.columns.is_multiple_of(4)
+    }
+
+    #[track_caller]
+    fn launch(&self, variant: Variant, splits: usize) -> Launch {
+        let side = if variant == Variant::Vec4 { 128 } else { 64 };
+        let groups = [self.columns.div_ceil(side), self.rows.div_ceil(side), self.batches * splits];
+        assert!(
+            groups.iter().all(|&count| count <= Launch::MAX_GROUPS as usize),
+            "matmul: {self:?} needs {groups:?} workgroups, at most {} along an axis",
+            Launch::MAX_GROUPS
+        );
+        let outputs = self.batches * self.rows * self.columns;
+        let inputs = self.batches * self.inner * (self.rows + self.columns);
+        Launch::groups(groups.map(|count| count as u32))
+            .flops(2 * outputs * self.inner)
+            .words(inputs + outputs * splits)
+    }
+}
+
+/// The sum of `count` matrices of `words` each that lie one after another, in order.
+pub(super) fn sum_matrices(
+    device: &Device,
+    matrices: &Buffer,
+    count: usize,
+    words: usize,
+) -> Buffer {
+    let params = Params {
+        rows: 1,
+        columns: words as u32,
+        batches: 1,
+        splits: count as u32,
+        ..Params::zeroed()
+    };
+    let mut c = device.buffer(words);
+    let launch =
+        Launch::lanes(words, 256).flops(words * count.saturating_sub(1)).words(words * (count + 1));
+    device.run(Reduce { params, partials: matrices, c: &mut c }, launch);
+    c
+}
