@@ -14,7 +14,7 @@ pub mod embedding;
 pub mod gather_rows;
 pub mod gelu;
 pub mod gelu_math;
-mod lanes;
+pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod matmul;
 pub mod mean_pool;
