@@ -2,9 +2,26 @@
 
 use wgrad_engine::testing::bench::Case;
 
+mod adamw;
 mod add;
+mod dropout;
+mod gelu;
+mod layer_norm;
+mod mean_pool;
+mod reduce;
 
 /// Every case, in the order of the files.
 pub fn cases() -> Vec<Case> {
-    [add::cases()].into_iter().flatten().collect()
+    [
+        adamw::cases(),
+        add::cases(),
+        dropout::cases(),
+        gelu::cases(),
+        layer_norm::cases(),
+        mean_pool::cases(),
+        reduce::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }

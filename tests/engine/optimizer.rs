@@ -3,8 +3,8 @@
 use wgrad_engine::Device;
 use wgrad_engine::device::Buffer;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
-use wgrad_engine::weights::{Layout, Slot};
 use wgrad_engine::testing::{devices, normal};
+use wgrad_engine::weights::{Layout, Slot};
 
 /// Two arenas, three parameters, gaps between them.
 fn layout() -> Layout {

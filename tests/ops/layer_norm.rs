@@ -1,5 +1,7 @@
 //! layer_norm: the twin's backward against differences, every device against the twin, and its edges.
 
+use wgrad_engine::device::Launch;
+use wgrad_engine::kernels::{layer_norm, layer_norm_rows, layer_norm_vec4};
 use wgrad_engine::params::layer_norm::Params;
 use wgrad_engine::random::{Dropout, dropout_threshold};
 use wgrad_engine::reference::layer_norm as twin;
@@ -163,6 +165,125 @@ fn devices_match_twin() {
                     } else if shape.1 > 1 || names[at].len() > 2 {
                         assert_close(actual, expected, tolerance, &context(names[at]));
                     }
+                }
+            }
+        }
+    }
+}
+
+/// y, dx, dh, dγ, dβ of one shader run by hand: the op takes only the one that suits the device.
+macro_rules! run_shader {
+    ($shader:ident, $device:expr, $shape:expr, $rows_a_group:expr, $columns_a_lane:expr) => {{
+        let (device, (rows, channels)) = ($device, $shape);
+        let params = params((rows, channels), Before::Both);
+        let Inputs(values) = inputs(rows, channels);
+        let [x, residual, gamma, beta, dy] = values.map(|values| device.upload_f32(&values));
+        let key = device.upload_u32(&KEY);
+        let n = rows * channels;
+        let (mut h, mut y, mut moments) =
+            (device.buffer(n), device.buffer(n), device.buffer(2 * rows));
+        let by_row = Launch::rows(rows.div_ceil($rows_a_group));
+        device.run(
+            $shader::ForwardResidual {
+                params,
+                x: &x,
+                residual: &residual,
+                key: &key,
+                gamma: &gamma,
+                beta: &beta,
+                h: &mut h,
+                y: &mut y,
+                moments: &mut moments,
+            },
+            by_row,
+        );
+        let (mut dh, mut dx) = (device.buffer(n), device.buffer(n));
+        device.run(
+            $shader::BackwardDropout {
+                params,
+                key: &key,
+                gamma: &gamma,
+                h: &h,
+                moments: &moments,
+                dy: &dy,
+                dh: &mut dh,
+                dx: &mut dx,
+            },
+            by_row,
+        );
+        let groups = (channels / $columns_a_lane).div_ceil(64) as u32;
+        let partials = params.strips as usize * channels;
+        let (mut partial_dgamma, mut partial_dbeta) =
+            (device.buffer(partials), device.buffer(partials));
+        device.run(
+            $shader::BackwardParams {
+                params,
+                h: &h,
+                moments: &moments,
+                dy: &dy,
+                partial_dgamma: &mut partial_dgamma,
+                partial_dbeta: &mut partial_dbeta,
+            },
+            Launch::groups([groups, params.strips, 1]),
+        );
+        let (mut dgamma, mut dbeta) = (device.buffer(channels), device.buffer(channels));
+        device.run(
+            $shader::SumParams {
+                params,
+                partial_dgamma: &partial_dgamma,
+                partial_dbeta: &partial_dbeta,
+                dgamma: &mut dgamma,
+                dbeta: &mut dbeta,
+            },
+            Launch::groups([groups, 1, 1]),
+        );
+        // The plain entry points on h have to give the same y and dh.
+        let (mut plain_y, mut plain_dh) = (device.buffer(n), device.buffer(n));
+        device.run(
+            $shader::Forward {
+                params,
+                x: &h,
+                gamma: &gamma,
+                beta: &beta,
+                y: &mut plain_y,
+                moments: &mut moments,
+            },
+            by_row,
+        );
+        device.run(
+            $shader::Backward {
+                params,
+                gamma: &gamma,
+                h: &h,
+                moments: &moments,
+                dy: &dy,
+                dh: &mut plain_dh,
+            },
+            by_row,
+        );
+        [y, dx, dh, dgamma, dbeta, plain_y, plain_dh].map(|buffer| device.read_f32(&buffer))
+    }};
+}
+
+/// Every shader on every device, also those that the op would not take there.
+#[test]
+fn every_variant_matches_twin() {
+    for device in devices() {
+        for shape in [(1, 8), (5, 260), (70, 12), (33, 768)] {
+            let Inputs(values) = inputs(shape.0, shape.1);
+            let judged = judge(&params(shape, Before::Both), &Inputs(values.map(|v| wide(&v))));
+            let [dx, dh, dgamma, dbeta] = &judged.gradients;
+            let y = &judged.y;
+            let variants = [
+                ("scalar", run_shader!(layer_norm, &device, shape, 4, 1)),
+                ("vec4", run_shader!(layer_norm_vec4, &device, shape, 4, 4)),
+                ("rows", run_shader!(layer_norm_rows, &device, shape, 32, 4)),
+            ];
+            for (variant, actual) in variants {
+                let expected = [y, dx, dh, dgamma, dbeta, y, dh];
+                for (at, (actual, expected)) in actual.iter().zip(expected).enumerate() {
+                    let context = format!("{device:?} {shape:?} {variant}, output {at}");
+                    assert_close(actual, expected, 3e-6, &context);
                 }
             }
         }

@@ -1,12 +1,16 @@
-//! The fast f32 paths of [`Device::cpu`](crate::device::Device::cpu), for kernels shaped like a matrix product.
+//! The fast f32 paths of [`Device::cpu`](crate::device::Device::cpu), for kernels shaped like a matrix product
+//! and for those whose plain loops cannot use vector instructions.
 //!
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
 pub mod contrastive;
+pub mod dropout;
 pub mod exp;
+pub mod gelu;
 pub mod gelu_math;
 pub mod gemm;
+pub mod layer_norm;
 pub mod linear_cross_entropy;
 pub mod matmul;
 mod softmax_rows;

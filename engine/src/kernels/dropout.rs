@@ -49,6 +49,6 @@ impl Kernel for Forward<'_> {
         let key = self.key.read();
         let x = self.x.read();
         let mut y = self.y.write();
-        crate::reference::dropout::forward::<f32>(&self.params, (key.u32(), x.f32()), y.f32_mut());
+        crate::cpu::dropout::forward(&self.params, (key.u32(), x.f32()), y.f32_mut());
     }
 }

@@ -117,7 +117,7 @@ impl Kernel for ForwardResidual<'_> {
         let mut h = self.h.write();
         let mut y = self.y.write();
         let mut moments = self.moments.write();
-        crate::reference::layer_norm::forward_residual::<f32>(&self.params, (x.f32(), residual.f32(), key.u32(), gamma.f32(), beta.f32()), (h.f32_mut(), y.f32_mut(), moments.f32_mut()));
+        crate::cpu::layer_norm::forward_residual(&self.params, (x.f32(), residual.f32(), key.u32(), gamma.f32(), beta.f32()), (h.f32_mut(), y.f32_mut(), moments.f32_mut()));
     }
 }
 
@@ -219,7 +219,7 @@ impl Kernel for BackwardDropout<'_> {
         let dy = self.dy.read();
         let mut dh = self.dh.write();
         let mut dx = self.dx.write();
-        crate::reference::layer_norm::backward_dropout::<f32>(&self.params, (key.u32(), gamma.f32(), h.f32(), moments.f32(), dy.f32()), (dh.f32_mut(), dx.f32_mut()));
+        crate::cpu::layer_norm::backward_dropout(&self.params, (key.u32(), gamma.f32(), h.f32(), moments.f32(), dy.f32()), (dh.f32_mut(), dx.f32_mut()));
     }
 }
 

@@ -19,6 +19,7 @@ pub fn rows_per_task(channels: usize) -> usize {
 ///
 /// # Panics
 /// If the slices differ in length.
+#[inline(always)]
 pub fn sum<T: Real, const N: usize>(slices: [&[T]; N], term: impl Fn([T; N]) -> T) -> T {
     let length = slices[0].len();
     assert!(slices.iter().all(|slice| slice.len() == length), "slices of one sum have one length");

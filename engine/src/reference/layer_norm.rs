@@ -126,7 +126,8 @@ fn sizes(params: &Params) -> (usize, usize) {
     (params.channels as usize, rows_per_task(params.channels as usize))
 }
 
-fn row_dropout<T: Real>(params: &Params, key: &[u32], row: usize) -> RowDropout<T> {
+/// Where row `row` of the batch draws its dropout from.
+pub(crate) fn row_dropout<T: Real>(params: &Params, key: &[u32], row: usize) -> RowDropout<T> {
     RowDropout {
         key: [key[0], key[1]],
         row: params.first_row + row as u32,
@@ -136,7 +137,9 @@ fn row_dropout<T: Real>(params: &Params, key: &[u32], row: usize) -> RowDropout<
     }
 }
 
-fn normalise<T: Real>(
+/// One row of [`forward`].
+#[inline(always)]
+pub(crate) fn normalise<T: Real>(
     params: &Params,
     h: &[T],
     gamma: &[T],
@@ -154,7 +157,16 @@ fn normalise<T: Real>(
     (moments[0], moments[1]) = (mu, r);
 }
 
-fn backward_row<T: Real>(row: usize, gamma: &[T], h: &[T], moments: &[T], dy: &[T], dh: &mut [T]) {
+/// One row of [`backward`].
+#[inline(always)]
+pub(crate) fn backward_row<T: Real>(
+    row: usize,
+    gamma: &[T],
+    h: &[T],
+    moments: &[T],
+    dy: &[T],
+    dh: &mut [T],
+) {
     let channels = dh.len();
     let c_len = T::of(channels as f64);
     let (h, dy) = (&h[row * channels..][..channels], &dy[row * channels..][..channels]);

@@ -1,0 +1,95 @@
+//! Dropout with the random words of 16 quads drawn side by side, one to a vector lane.
+//!
+//! The words are those of [`crate::random::philox`], so every element is dropped or kept as everywhere else.
+
+use pulp::Arch;
+use rayon::prelude::*;
+
+use crate::params::dropout::Params;
+use crate::reference::dropout::RowDropout;
+use crate::reference::lanes::rows_per_task;
+
+/// Quads drawn at a time: the counters of one AVX-512 register, two of AVX2.
+const QUADS: usize = 16;
+
+/// `y = x ⊙ k` for each of `rows` rows.
+pub fn forward(params: &Params, (key, x): (&[u32], &[f32]), y: &mut [f32]) {
+    let (channels, arch) = (params.channels as usize, Arch::new());
+    let rows = rows_per_task(channels);
+    let tasks = y.par_chunks_mut(rows * channels).zip(x.par_chunks(rows * channels));
+    tasks.enumerate().for_each(|(at, (y, x))| {
+        let first = params.first_row + (at * rows) as u32;
+        let rows = y.chunks_mut(channels).zip(x.chunks(channels));
+        arch.dispatch(|| {
+            for (row, (y, x)) in (first..).zip(rows) {
+                let (site, threshold) = (params.site, params.threshold);
+                let keep_scale = params.keep_scale;
+                let key = [key[0], key[1]];
+                apply(RowDropout { key, row, site, threshold, keep_scale }, x, y);
+            }
+        });
+    });
+}
+
+/// `y[c] = x[c]·k[c]`, as [`RowDropout::apply`].
+#[inline(always)]
+pub(super) fn apply(dropout: RowDropout<f32>, x: &[f32], y: &mut [f32]) {
+    let blocks = x.chunks(4 * QUADS).zip(y.chunks_mut(4 * QUADS));
+    for (block, (x, y)) in (0..).zip(blocks) {
+        let words = draw(&dropout, block * QUADS as u32);
+        for ((y, &x), &word) in y.iter_mut().zip(x).zip(&words) {
+            *y = if word < dropout.threshold { 0.0 } else { x * dropout.keep_scale };
+        }
+    }
+}
+
+/// The words of [`QUADS`] quads from `first` on. Each round is that of [`crate::random::philox`], for all of them.
+#[inline(always)]
+fn draw(dropout: &RowDropout<f32>, first: u32) -> [u32; 4 * QUADS] {
+    let mut counter = [[0; QUADS], [dropout.row; QUADS], [dropout.site; QUADS], [0; QUADS]];
+    for (quad, at) in counter[0].iter_mut().zip(first..) {
+        *quad = at;
+    }
+    let mut key = dropout.key;
+    for _ in 0..10 {
+        for lane in 0..QUADS {
+            let low = u64::from(counter[0][lane]) * 0xD251_1F53;
+            let high = u64::from(counter[2][lane]) * 0xCD9E_8D57;
+            counter[0][lane] = (high >> 32) as u32 ^ counter[1][lane] ^ key[0];
+            counter[1][lane] = high as u32;
+            counter[2][lane] = (low >> 32) as u32 ^ counter[3][lane] ^ key[1];
+            counter[3][lane] = low as u32;
+        }
+        key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
+    }
+    let mut words = [0; 4 * QUADS];
+    for (quad, words) in words.chunks_exact_mut(4).enumerate() {
+        for (word, counter) in words.iter_mut().zip(&counter) {
+            *word = counter[quad];
+        }
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::{normal, philox};
+
+    #[test]
+    fn blocks_draw_the_words_of_philox() {
+        let dropout =
+            RowDropout { key: [3, 4], row: 77, site: 5, threshold: 1 << 30, keep_scale: 2.0 };
+        let words = draw(&dropout, 32);
+        for (quad, words) in words.chunks(4).enumerate() {
+            assert_eq!(words, philox([32 + quad as u32, 77, 5, 0], [3, 4]), "quad {quad}");
+        }
+        for channels in [1, 63, 64, 65, 300] {
+            let x = normal(channels, [1, 2]);
+            let (mut fast, mut plain) = (vec![0.0; channels], vec![0.0; channels]);
+            apply(dropout, &x, &mut fast);
+            dropout.apply(&x, &mut plain);
+            assert_eq!(fast, plain, "{channels} channels");
+        }
+    }
+}
