@@ -1,8 +1,7 @@
 //! The command line: each command is one file that reads its flags and calls the rest.
 
-
+mod bench;
 mod bm25;
-
 mod demo;
 mod devices;
 mod encode;
@@ -68,6 +67,9 @@ enum Command {
     Evaluate(evaluate::Args),
     /// Writes the loss and every gradient of one batch, to compare with other frameworks.
     Grad(grad::Args),
+    /// Measures kernels or whole training steps on this device.
+    #[command(subcommand)]
+    Bench(bench::Command),
 }
 
 /// How a command ended.
@@ -118,6 +120,7 @@ fn run(Arguments { global, command }: Arguments) -> Result<Ending, Failure> {
         Command::Bm25(args) => bm25::run(&global, &args)?,
         Command::Evaluate(args) => evaluate::run(&global, &args)?,
         Command::Grad(args) => grad::run(&global, &args)?,
+        Command::Bench(command) => bench::run(&global, &command)?,
     }
     Ok(Ending::Done)
 }

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wgrad_engine::Device;
+use wgrad_engine::device::Profile;
 
 use super::{Failure, Global};
 use crate::train::atomic;
@@ -11,8 +12,12 @@ const ROWS: usize = 20;
 
 /// Prints where the time went and writes the trace, if asked to.
 pub fn finish(global: &Global, device: &Device) -> Result<(), Failure> {
+    show(global, &device.take_profile())
+}
+
+/// Prints a profile and writes its trace, if asked to.
+pub fn show(global: &Global, profile: &Profile) -> Result<(), Failure> {
     let Some(path) = &global.profile else { return Ok(()) };
-    let profile = device.take_profile();
     if profile.events.is_empty() {
         global.say("nothing was timed: this adapter has no timestamps");
         return Ok(());

@@ -5,6 +5,7 @@
 
 pub mod atomic;
 pub mod chart;
+pub mod cost;
 mod error;
 pub mod finetune;
 pub mod gradients;

@@ -1,0 +1,159 @@
+//! `wgrad bench kernels`: one row a case of `benches/ops`.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use wgrad_engine::Device;
+use wgrad_engine::device::Profile;
+use wgrad_engine::testing::bench::{Case, MOST_ERROR, Roofline, Timing, time};
+
+use super::super::profile;
+use super::{Failure, Global, cases};
+
+/// Measures kernels.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  wgrad bench kernels --filter layer_norm
+  wgrad bench kernels --filter bert_base --device cpu --json
+
+Each case is checked against its twin in f64 before it is timed. A share is that of the roofline: what the
+work takes at least, at the rates of the fastest product and copy measured at the start, over the median.")]
+pub struct Args {
+    /// Only cases whose name or shape contains this.
+    #[arg(long, value_name = "S")]
+    filter: Option<String>,
+    /// Seconds to spend on each case.
+    #[arg(long, value_name = "SECONDS", default_value_t = 1.5)]
+    seconds: f64,
+}
+
+pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let budget = Duration::try_from_secs_f64(args.seconds)
+        .map_err(|error| format!("--seconds {}: {error}, expected e.g. 1.5", args.seconds))?;
+    let mut cases = cases::cases();
+    if let Some(filter) = &args.filter {
+        cases.retain(|case| name(case).contains(filter) || case.shape.contains(filter));
+        if cases.is_empty() {
+            return Err(format!("no case contains `{filter}`, expected e.g. --filter matmul").into());
+        }
+    }
+    let device = global.open()?;
+    let roofline = Roofline::measure(&device);
+    let mut events = device.take_profile().events;
+    if !global.json {
+        print_header(&device, &roofline);
+    }
+    let mut rows: Vec<Row> = Vec::new();
+    for case in &cases {
+        let (row, profile) = measure(&device, &roofline, case, budget);
+        if !global.json {
+            row.print(rows.last().is_none_or(|above| above.name != row.name));
+        }
+        rows.push(row);
+        events.extend(profile.events);
+    }
+    if global.json {
+        println!("{}", to_json(&device, &roofline, &rows));
+    }
+    profile::show(global, &Profile { events })?;
+    let wrong = rows.iter().find(|row| row.error > MOST_ERROR || row.error.is_nan());
+    wrong.map_or(Ok(()), |Row { name, shape, error, .. }| {
+        let what = format!("{name} {shape} differs from its f64 twin by {error:.1e}");
+        Err(format!("{what}, expected at most {MOST_ERROR:.0e} of the largest element").into())
+    })
+}
+
+fn name(case: &Case) -> String {
+    format!("{}.{}", case.stem, case.name)
+}
+
+/// What was measured of one case.
+struct Row {
+    name: String,
+    shape: String,
+    timing: Timing,
+    /// Of all kernels of one step, where the device is profiled.
+    kernel_seconds: Option<f64>,
+    gflops: f64,
+    gbytes_per_second: f64,
+    roofline_share: f64,
+    workspace_bytes: u64,
+    error: f64,
+}
+
+fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) -> (Row, Profile) {
+    let mut run = (case.prepare)(device);
+    device.wait();
+    let mut profile = device.take_profile();
+    let timing = time(device, budget, &mut run.step);
+    let timed = device.take_profile().events;
+    let kernels: f64 = timed.iter().map(|event| event.duration).sum();
+    profile.events.extend(timed);
+    let row = Row {
+        name: name(case),
+        shape: case.shape.clone(),
+        timing,
+        kernel_seconds: (kernels > 0.0).then(|| kernels / timing.steps as f64),
+        gflops: case.flops as f64 / timing.median / 1e9,
+        gbytes_per_second: 4.0 * case.words as f64 / timing.median / 1e9,
+        roofline_share: roofline.least_seconds(case.flops, case.words) / timing.median,
+        workspace_bytes: run.workspace_bytes,
+        error: run.error,
+    };
+    (row, profile)
+}
+
+fn print_header(device: &Device, roofline: &Roofline) {
+    let Roofline { flops, bytes } = roofline;
+    println!("{}: products to {:.1} GFLOP/s, copies to {:.1} GB/s", device.name(), flops / 1e9, bytes / 1e9);
+    println!(
+        "{:<44} {:>9} {:>8} {:>7} {:>6} {:>8} {:>8}",
+        "", "ms", "GFLOP/s", "GB/s", "roof %", "error", "work KiB"
+    );
+}
+
+impl Row {
+    fn print(&self, is_first_of_name: bool) {
+        if is_first_of_name {
+            println!("{}", self.name);
+        }
+        println!(
+            "  {:<42} {:>9.3} {:>8.1} {:>7.1} {:>6.1} {:>8.0e} {:>8}",
+            self.shape,
+            1e3 * self.timing.median,
+            self.gflops,
+            self.gbytes_per_second,
+            100.0 * self.roofline_share,
+            self.error,
+            self.workspace_bytes.div_ceil(1024)
+        );
+        if let Some(kernels) = self.kernel_seconds {
+            println!("  {:<42} {:>9.3}", "  in kernels", 1e3 * kernels);
+        }
+    }
+
+    fn to_json(&self) -> Value {
+        json!({
+            "name": self.name,
+            "shape": self.shape,
+            "median_seconds": self.timing.median,
+            "minimum_seconds": self.timing.minimum,
+            "samples": self.timing.samples,
+            "kernel_seconds": self.kernel_seconds,
+            "gflops": self.gflops,
+            "gbytes_per_second": self.gbytes_per_second,
+            "roofline_share": self.roofline_share,
+            "workspace_bytes": self.workspace_bytes,
+            "max_relative_error": self.error,
+        })
+    }
+}
+
+fn to_json(device: &Device, roofline: &Roofline, rows: &[Row]) -> Value {
+    json!({
+        "device": device.name(),
+        "roofline": {"gflops": roofline.flops / 1e9, "gbytes_per_second": roofline.bytes / 1e9},
+        "rows": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
+    })
+}

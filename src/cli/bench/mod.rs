@@ -1,0 +1,24 @@
+//! `wgrad bench`: how near this device comes to what it can do.
+
+#[path = "../../../benches/ops/mod.rs"]
+mod cases;
+mod kernels;
+mod step;
+
+use super::{Failure, Global};
+
+/// Measures.
+#[derive(clap::Subcommand)]
+pub enum Command {
+    /// Every kernel at the shapes it is used with: time, rate, share of the roofline, error.
+    Kernels(kernels::Args),
+    /// One BERT training step: forward, backward and AdamW.
+    Step(step::Args),
+}
+
+pub fn run(global: &Global, command: &Command) -> Result<(), Failure> {
+    match command {
+        Command::Kernels(args) => kernels::run(global, args),
+        Command::Step(args) => step::run(global, args),
+    }
+}
