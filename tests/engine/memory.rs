@@ -1,7 +1,13 @@
 //! The pool: reuse, views, and uploads that must not overtake what is recorded.
 
+use wgrad::data::MlmBatch;
+use wgrad::train::cost::Work;
+use wgrad::train::objective::{MlmObjective, Objective};
+use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::testing::devices;
-use wgrad_engine::{Tensor, ops::add};
+use wgrad_engine::{Device, Tensor, ops::add};
+use wgrad_models::Mode;
+use wgrad_models::bert::Config;
 
 #[test]
 fn a_stable_loop_allocates_nothing_after_its_second_step() {
@@ -50,4 +56,80 @@ fn live_bytes_follow_the_handles() {
         drop(x);
         assert_eq!(device.memory().live, before);
     }
+}
+
+/// BERT-tiny over 1,000 words, a batch of 4 × 64 tokens of which every seventh is labelled.
+///
+/// The peak of its steps is, by formula (see [`Work::activation_words`]), four times the parameters (values, gradients,
+/// two moments) and what the graph holds: with N = B·T and R labels, the larger of
+/// `L·(8·N·H + 2·N·F + N·A + 4·N) + 2·N·H + 2·N + 4·R·H + V·H + V + max(R·V, 2·N·F + 2·N·H)`, when backward begins,
+/// and `P + 2·V·H + 4·N·H`, when it ends.
+#[test]
+fn training_allocates_nothing_after_its_second_step_and_peaks_as_the_formula_says() {
+    let config = Config {
+        vocab_size: 1000,
+        hidden_size: 128,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 512,
+        max_position_embeddings: 64,
+        ..Config::default()
+    };
+    let batch = fixed_batch(4, 64, 1000);
+    for device in devices() {
+        // 20 steps show a leak as well as 200; an emulated GPU takes its time.
+        let steps = if device.is_cpu() { 200 } else { 20 };
+        let (created, parameters) = train(&device, &config, &batch, steps);
+        assert!(
+            created[1..].iter().all(|&count| count == created[1]),
+            "{device:?}: buffers after each step: {created:?}"
+        );
+        let labels = batch.labels.len();
+        let work = Work { config: &config, rows: 4, tokens: 64, labels, decoder_labels: None };
+        let (peak, formula) = (device.memory().peak, work.memory(parameters).total());
+        let ratio = peak as f64 / formula as f64;
+        eprintln!("{device:?}: peak {peak} bytes, {ratio:.3} of the formula");
+        assert!((0.85..=1.15).contains(&ratio), "{device:?}: {peak} bytes, {ratio} of {formula}");
+    }
+}
+
+/// `rows` × `tokens` of `vocabulary` words, in an order that repeats none too often.
+fn fixed_batch(rows: usize, tokens: usize, vocabulary: usize) -> MlmBatch {
+    let id = |at: usize| (at * 389 % vocabulary) as u32;
+    let original_ids: Vec<u32> = (0..rows * tokens).map(id).collect();
+    let label_positions: Vec<u32> = (0..(rows * tokens) as u32).step_by(7).collect();
+    let labels = label_positions.iter().map(|&at| original_ids[at as usize]).collect();
+    MlmBatch {
+        rows,
+        tokens,
+        input_ids: original_ids.clone(),
+        original_ids,
+        lengths: vec![tokens as u32; rows],
+        label_positions,
+        labels,
+    }
+}
+
+/// Buffers ever created after each step, and the number of parameters.
+fn train(device: &Device, config: &Config, batch: &MlmBatch, steps: u32) -> (Vec<u64>, usize) {
+    let mut objective = MlmObjective::new(device, config.clone(), 1);
+    let layout = objective.weights().layout().clone();
+    let mut optimizer = AdamW::new(device, layout, AdamWSettings::default());
+    let mut key = Tensor::u32(device, [2], &[0, 0]);
+    let mut created = Vec::new();
+    device.reset_peak();
+    for step in 0..steps {
+        device.write_u32(key.buffer_mut(), &[step, 0]);
+        let terms = objective.terms(device, batch, &Mode::training(&key)).expect("ids are words");
+        let loss = terms.loss.read_later();
+        let gradients = objective.weights().gradients(terms.loss.backward());
+        for (parameter, gradient) in gradients.iter().enumerate() {
+            let gradient = gradient.as_ref().expect("the loss depends on every parameter");
+            optimizer.accumulate(parameter, gradient.buffer(), 1.0);
+        }
+        optimizer.step(objective.weights_mut().arenas_mut(), 1e-3);
+        assert!(loss.f32()[0].is_finite(), "{device:?}: step {step}");
+        created.push(device.memory().created);
+    }
+    (created, objective.weights().elements())
 }
