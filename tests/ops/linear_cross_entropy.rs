@@ -36,12 +36,13 @@ fn expected(inputs: &Inputs, classes: &[u32], shape: [usize; 3]) -> (f64, Inputs
     let params = Params { rows: rows as u32, vocabulary: vocabulary as u32, accumulates: 0 };
     let counted = classes.iter().filter(|&&class| class != IGNORE).count();
     let row_weight = [if counted == 0 { 0.0 } else { 1.0 / counted as f64 }];
-    let (mut log_sum_exp, mut row_losses, mut loss) = (vec![0.0; rows], vec![0.0; rows], [0.0]);
-    twin::forward(&params, (classes, &scores), (&mut log_sum_exp, &mut row_losses));
+    let [mut row_max, mut row_sum, mut row_losses] = [0; 3].map(|_| vec![0.0; rows]);
+    let mut loss = [0.0];
+    twin::forward(&params, (classes, &scores), (&mut row_max, &mut row_sum, &mut row_losses));
     let mean_params = fused_loss::Params { rows: rows as u32, quads: 0 };
     mean::forward(&mean_params, (&row_losses, &row_weight), &mut loss);
 
-    twin::backward_logits(&params, (classes, &row_weight, &log_sum_exp), &mut scores);
+    twin::backward_logits(&params, (classes, &row_weight, &row_max, &row_sum), &mut scores);
     let mut dbias = vec![f64::NAN; vocabulary];
     twin::backward_bias(&params, &scores, &mut dbias);
     let (mut dhidden, mut dweight) = (vec![0.0; rows * width], vec![0.0; vocabulary * width]);

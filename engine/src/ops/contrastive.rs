@@ -65,13 +65,14 @@ pub fn contrastive(
             has_ids: u32::from(candidate_ids.is_some()),
             inverse_temperature: 1.0 / temperature,
         };
-        let mut log_sum_exp = device.buffer(chunk.rows);
+        let (mut row_max, mut row_sum) = (device.buffer(chunk.rows), device.buffer(chunk.rows));
         let forward = Forward {
             params,
             candidate_ids: ids,
             targets: &chunk.classes,
             scores: &chunk.scores,
-            log_sum_exp: &mut log_sum_exp,
+            row_max: &mut row_max,
+            row_sum: &mut row_sum,
             row_losses: &mut chunk.row_losses,
         };
         device.run(forward, Launch::rows(chunk.rows).flops(4 * elements).words(elements));
@@ -81,7 +82,8 @@ pub fn contrastive(
                 candidate_ids: ids,
                 targets: &chunk.classes,
                 row_weight: chunk.row_weight,
-                log_sum_exp: &log_sum_exp,
+                row_max: &row_max,
+                row_sum: &row_sum,
                 scores: &mut chunk.scores,
             };
             device.run(backward, Launch::rows(chunk.rows).flops(5 * elements).words(2 * elements));

@@ -52,12 +52,13 @@ pub fn linear_cross_entropy(
             vocabulary: vocabulary as u32,
             accumulates: u32::from(chunk.continues),
         };
-        let mut log_sum_exp = device.buffer(chunk.rows);
+        let (mut row_max, mut row_sum) = (device.buffer(chunk.rows), device.buffer(chunk.rows));
         let forward = Forward {
             params,
             targets: &chunk.classes,
             logits: &chunk.scores,
-            log_sum_exp: &mut log_sum_exp,
+            row_max: &mut row_max,
+            row_sum: &mut row_sum,
             row_losses: &mut chunk.row_losses,
         };
         device.run(forward, Launch::rows(chunk.rows).flops(4 * elements).words(elements));
@@ -68,7 +69,8 @@ pub fn linear_cross_entropy(
             params,
             targets: &chunk.classes,
             row_weight: chunk.row_weight,
-            log_sum_exp: &log_sum_exp,
+            row_max: &row_max,
+            row_sum: &row_sum,
             logits: &mut chunk.scores,
         };
         device.run(backward, Launch::rows(chunk.rows).flops(4 * elements).words(2 * elements));
