@@ -1,7 +1,7 @@
 //! The loss that pulls a query to its passage and pushes it from all others of the batch.
 
 use super::Targets;
-use super::fused_loss::{Saved, Scores};
+use super::fused_loss::{CHUNK_BYTES, Saved, Scores};
 use crate::device::Launch;
 use crate::kernels::contrastive::{BackwardScores, Forward, Params};
 use crate::tensor::Tensor;
@@ -56,7 +56,8 @@ pub fn contrastive(
     let no_ids = device.upload_u32(&[0]);
     let ids = candidate_ids.map_or(&no_ids, Tensor::buffer);
 
-    let scores = Scores { left: queries, right: passages, bias: None, targets };
+    let chunk_bytes = CHUNK_BYTES;
+    let scores = Scores { left: queries, right: passages, bias: None, targets, chunk_bytes };
     let (loss, gradients) = scores.mean_loss(|chunk| {
         let elements = chunk.rows * candidates;
         let params = Params {
