@@ -1,1 +1,5 @@
-//! wgrad.
+//! The parts of wgrad above the engine: data, training, retrieval and the command line.
+
+pub mod data;
+pub mod retrieval;
+pub mod train;

@@ -2,3 +2,7 @@
 
 mod engine;
 mod ops;
+mod tidy;
+mod train;
+mod demo_corpus;
+mod retrieval;

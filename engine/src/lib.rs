@@ -7,6 +7,7 @@
 pub mod backward;
 pub mod cpu;
 pub mod device;
+pub mod file;
 pub mod kernels;
 pub mod ops;
 pub mod params;
@@ -15,6 +16,7 @@ pub mod reference;
 pub mod shape;
 pub mod tensor;
 pub mod testing;
+pub mod weights;
 
 pub use device::{Device, Error};
 pub use shape::Shape;

@@ -1,0 +1,5 @@
+//! Ranks documents for queries and says how good the ranking is.
+
+pub mod bm25;
+pub mod metrics;
+pub mod trec;

@@ -1,0 +1,16 @@
+//! Training: the run folder, its files, and what a person sees while a run goes on.
+//!
+//! `atomic` knows how a file reaches its place whole; `run_folder` owns the folder and its lock;
+//! `recipe` says what a run was asked to do, `metrics` what happened, `chart` and `report` show it.
+
+pub mod atomic;
+pub mod chart;
+mod error;
+pub mod metrics;
+pub mod progress;
+pub mod recipe;
+pub mod report;
+pub mod run_folder;
+pub mod tensorboard;
+
+pub use error::Error;

@@ -1,0 +1,180 @@
+#!/usr/bin/env python3
+"""Loads a directory that wgrad wrote in transformers and sentence-transformers, and compares outputs.
+
+    load_in_transformers.py DIR                                           keys and tokenizer
+    load_in_transformers.py DIR --batch B --got G                         + `wgrad grad`'s last hidden state
+    load_in_transformers.py DIR --retriever --texts T --embeddings E      + SentenceTransformer, `wgrad encode`
+    load_in_transformers.py DIR --same-as DIR2                            + every tensor equal, bit for bit
+
+Each check prints one line, `ok` or `FAIL`; exits 1 if one failed. What passes is what a user may rely on: no key is
+missing, none is unexpected, and the numbers are the same within the GPU gate of tests/fixtures/compare.py.
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+from safetensors.numpy import load_file
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "fixtures"))
+import compare  # noqa: E402  (its folder is on the path only now)
+
+GATE = compare.GATES["gpu"]
+PROBES = ["Retrieval-oriented pre-training.", "naïve café, 漢字 & don't!", "a " * 40]
+
+
+class Report:
+    """Prints each check as it is made and remembers whether one failed."""
+
+    def __init__(self):
+        self.failed = False
+
+    def check(self, passed, what):
+        self.failed |= not passed
+        print(f"{'ok  ' if passed else 'FAIL'}  {what}")
+
+
+def load_model(auto_class, directory, report, foreign=(), **options):
+    """Loads with `auto_class`; keys must match but for unexpected ones that start with `foreign`."""
+    model, info = auto_class.from_pretrained(directory, output_loading_info=True, **options)
+    missing = sorted(info["missing_keys"])
+    mismatched = sorted(map(str, info["mismatched_keys"]))
+    unexpected = sorted(key for key in info["unexpected_keys"] if not key.startswith(tuple(foreign)))
+    problems = [
+        f"{kind} {keys}"
+        for kind, keys in [("missing", missing), ("mismatched", mismatched), ("unexpected", unexpected)]
+        if keys
+    ]
+    report.check(not problems, f"{type(model).__name__}: {'; '.join(problems) or 'every key matches'}")
+    return model.eval()
+
+
+def load_encoder(directory, report):
+    """The bare encoder of `directory`, after the class that its config names has loaded too."""
+    config = json.loads((directory / "config.json").read_text())
+    architecture = (config.get("architectures") or ["?"])[0]
+    pooler = any("pooler." in key for key in load_file(directory / "model.safetensors"))
+    if architecture.endswith("ForMaskedLM"):
+        load_model(transformers.AutoModelForMaskedLM, directory, report)
+    elif architecture.endswith("ForPreTraining"):
+        load_model(transformers.AutoModelForPreTraining, directory, report)
+    heads = ("cls.", "discriminator_predictions.", "lm_loss.")
+    options = {"add_pooling_layer": pooler} if config["model_type"] == "bert" else {}
+    return load_model(transformers.AutoModel, directory, report, foreign=heads, **options)
+
+
+def check_tokenizer(directory, encoder, report):
+    """AutoTokenizer opens, wraps texts in its special tokens and stays inside the vocabulary."""
+    if not any((directory / name).exists() for name in ("tokenizer.json", "vocab.txt")):
+        print("--    no tokenizer in the directory")
+        return
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    encoded = tokenizer(PROBES, padding=True, truncation=True, return_tensors="pt")
+    ids, vocabulary = encoded["input_ids"], encoder.config.vocab_size
+    report.check(
+        len(tokenizer) <= vocabulary and int(ids.max()) < vocabulary,
+        f"{type(tokenizer).__name__}: {len(tokenizer)} tokens, embeddings have {vocabulary}",
+    )
+    wrapped = all(row[0] == tokenizer.cls_token_id and tokenizer.sep_token_id in row for row in ids.tolist())
+    report.check(wrapped, f"{tokenizer.cls_token} … {tokenizer.sep_token} around every text")
+    limit = encoder.config.max_position_embeddings
+    report.check(
+        tokenizer.model_max_length <= limit,
+        f"model_max_length {tokenizer.model_max_length}, the model has {limit} positions",
+    )
+
+
+def report_output(name, got, ref, report):
+    """One line on `got` against `ref`, by the gate for outputs."""
+    if got.shape != ref.shape:
+        report.check(False, f"{name}: shape {got.shape}, expected {ref.shape}")
+        return
+    row = compare.compare_output(name, got.astype(np.float64), ref.astype(np.float64), GATE)
+    report.check(row.share <= 1.0, f"{name}: max|Δ| {row.error:.2e}, {row.share:.3f} of the gate")
+
+
+def check_hidden_state(encoder, batch_path, got_path, report):
+    """`out.last_hidden_state` of `wgrad grad` on a batch, [B, T, H]."""
+    batch = {name: torch.from_numpy(value).long() for name, value in load_file(batch_path).items()}
+    names = ("query_ids", "query_mask") if "query_ids" in batch else ("input_ids", "attention_mask")
+    inputs = dict(zip(("input_ids", "attention_mask"), (batch[name] for name in names), strict=True))
+    if "token_type_ids" in batch:
+        inputs["token_type_ids"] = batch["token_type_ids"]
+    with torch.no_grad():
+        ref = encoder(**inputs).last_hidden_state.numpy()
+    report_output("last hidden state", load_file(got_path)["out.last_hidden_state"], ref, report)
+
+
+def read_texts(path):
+    """One text a line, or JSON lines with `text` and perhaps `title`, joined by a blank."""
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    if path.suffix != ".jsonl":
+        return lines
+    records = [json.loads(line) for line in lines]
+    return [" ".join(filter(None, (record.get("title"), record["text"]))) for record in records]
+
+
+def check_retriever(directory, texts_path, embeddings_path, report):
+    """SentenceTransformer opens the directory, and encodes texts as `wgrad encode` did, [N, D] in their order."""
+    from sentence_transformers import SentenceTransformer
+
+    retriever = SentenceTransformer(str(directory), device="cpu")
+    modules = " → ".join(type(module).__name__ for module in retriever)
+    report.check((directory / "modules.json").exists(), f"SentenceTransformer from modules.json: {modules}")
+    if texts_path is None:
+        report.check(np.isfinite(retriever.encode(PROBES)).all(), "embeddings of the probe texts are finite")
+        return
+    ref = retriever.encode(read_texts(texts_path), convert_to_numpy=True)
+    report_output("embeddings", load_file(embeddings_path)["embeddings"], ref, report)
+
+
+def check_same(directory, other, report):
+    """Both directories hold the same tensors, bit for bit, under the same names."""
+    for name in ("model.safetensors", "head.safetensors"):
+        if not (directory / name).exists() and not (other / name).exists():
+            continue
+        ours, theirs = (load_file(d / name) if (d / name).exists() else {} for d in (directory, other))
+        differ = sorted(set(ours) ^ set(theirs))
+        differ += [key for key in ours.keys() & theirs.keys() if ours[key].tobytes() != theirs[key].tobytes()]
+        report.check(
+            not differ, f"{name}: {f'differs in {differ}' if differ else f'{len(ours)} tensors equal'}"
+        )
+
+
+def main():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("directory", type=Path)
+    parser.add_argument("--batch", type=Path, help="inputs of `wgrad grad`; needs --got")
+    parser.add_argument("--got", type=Path, help="what `wgrad grad --out` wrote")
+    parser.add_argument("--retriever", action="store_true", help="open it as a SentenceTransformer too")
+    parser.add_argument("--texts", type=Path, help="input of `wgrad encode`; needs --retriever, --embeddings")
+    parser.add_argument("--embeddings", type=Path, help="what `wgrad encode --out` wrote")
+    parser.add_argument("--same-as", type=Path, help="a directory with the same tensors")
+    arguments = parser.parse_args()
+    if (arguments.batch is None) != (arguments.got is None):
+        parser.error("--batch and --got go together")
+    if (arguments.texts is None) != (arguments.embeddings is None):
+        parser.error("--texts and --embeddings go together")
+    if arguments.texts is not None and not arguments.retriever:
+        parser.error("--texts needs --retriever")
+
+    report = Report()
+    encoder = load_encoder(arguments.directory, report)
+    check_tokenizer(arguments.directory, encoder, report)
+    if arguments.batch is not None:
+        check_hidden_state(encoder, arguments.batch, arguments.got, report)
+    if arguments.retriever:
+        check_retriever(arguments.directory, arguments.texts, arguments.embeddings, report)
+    if arguments.same_as is not None:
+        check_same(arguments.directory, arguments.same_as, report)
+    return int(report.failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
