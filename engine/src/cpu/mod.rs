@@ -3,6 +3,11 @@
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
+pub mod contrastive;
+pub mod exp;
 pub mod gelu_math;
 pub mod gemm;
+pub mod linear_cross_entropy;
 pub mod matmul;
+mod softmax_rows;
+pub mod top_k;
