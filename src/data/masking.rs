@@ -72,7 +72,8 @@ pub struct Corruption {
 impl Corruption {
     /// 80 % `[MASK]`, 10 % random, 10 % kept (Devlin et al. 2019, arXiv:1810.04805, §3.1).
     pub const BERT: Self = Self { mask: 0.8, random: 0.1 };
-    /// 85 % `[MASK]`, 15 % kept: the input of ELECTRA's generator (google-research/electra, `pretrain_helpers.mask`).
+    /// 85 % `[MASK]`, 15 % kept: the input of ELECTRA's generator (google-research/electra, commit
+    /// `8a46635`, `pretrain/pretrain_helpers.py`, `mask`).
     pub const ELECTRA: Self = Self { mask: 0.85, random: 0.0 };
 
     /// Replaces the tokens at `positions`, each decided on its own, and returns what stood there: the labels.
@@ -112,7 +113,8 @@ pub fn words_per_row(tokens: usize) -> usize {
 /// and also hides column i. So `[CLS]` is seen by every row but its own, and each row hides K or K + 1 columns.
 ///
 /// # Source
-/// Xiao et al. 2022, arXiv:2205.12035, §3.3, eq. 7; pool of 256: staoxiao/RetroMAE, commit `ee37587`, `data.py`.
+/// Xiao et al. 2022, arXiv:2205.12035, eq. 7; the pool: staoxiao/RetroMAE, commit `ee37587`,
+/// `src/pretrain/data.py`, `RetroMAECollator`.
 pub fn draw_visibility(
     groups: &mut [Range<usize>],
     length: usize,

@@ -42,7 +42,7 @@ impl Random {
     /// If `n` is 0.
     ///
     /// # Source
-    /// Lemire 2019, arXiv:1805.10941, algorithm 5.
+    /// Lemire 2019, arXiv:1805.10941.
     pub fn below(&mut self, n: u32) -> u32 {
         assert!(n > 0, "below: the range 0..0 is empty");
         let mut product = u64::from(self.0.next_u32()) * u64::from(n);

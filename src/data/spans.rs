@@ -33,7 +33,7 @@ impl SpanPairs {
     /// If an example is not below [`Self::len`].
     ///
     /// # Source
-    /// Gao & Callan 2022, arXiv:2108.05540, §3.2; luyug/Condenser, commit `74880ab`, `data.py`.
+    /// Gao & Callan 2022, arXiv:2108.05540; luyug/Condenser, commit `74880ab`, `data.py`, `CoCondenserDataset`.
     #[track_caller]
     pub fn draw(&self, blocks: &TokenBlocks, epoch: u64, examples: &[u32]) -> Vec<u32> {
         let pair = |&example: &u32| {

@@ -279,7 +279,7 @@ impl Tokenizer {
 /// Special tokens in the order BERT-uncased conventions give new vocabularies: ids 0 to 4.
 pub(crate) const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
 
-/// 64-bit FNV-1a (Fowler, Noll, Vo; IETF draft-eastlake-fnv, §5).
+/// 64-bit FNV-1a (Fowler, Noll, Vo; IETF draft-eastlake-fnv).
 pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 pub(crate) const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
 

@@ -12,9 +12,9 @@ use rayon::prelude::*;
 use super::error::{Error, Result};
 use super::tokenizer::{SPECIAL_TOKENS, Tokenizer};
 
-/// Letters kept; a word with a rarer one becomes `[UNK]`. The number of `BertWordPieceTokenizer.train`.
+/// Letters kept; a word with a rarer one becomes `[UNK]`. The default of `tokenizers`' `BertWordPieceTokenizer.train`.
 const ALPHABET_LIMIT: usize = 1000;
-/// A pair seen once is not worth a token.
+/// A pair seen once is not worth a token; the default of the same function.
 const MIN_PAIR_COUNT: i64 = 2;
 /// Lines counted at a time.
 const CHUNK: usize = 4096;

@@ -7,6 +7,7 @@ pub mod atomic;
 pub mod chart;
 mod error;
 pub mod finetune;
+pub mod gradients;
 pub mod metrics;
 pub mod objective;
 pub mod pretrain;

@@ -2,7 +2,8 @@
 
 use wgrad_engine::Device;
 use wgrad_engine::device::Buffer;
-use wgrad_engine::optimizer::{AdamW, AdamWSettings, Layout, Slot};
+use wgrad_engine::optimizer::{AdamW, AdamWSettings};
+use wgrad_engine::weights::{Layout, Slot};
 use wgrad_engine::testing::{devices, normal};
 
 /// Two arenas, three parameters, gaps between them.
