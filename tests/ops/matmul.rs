@@ -232,6 +232,7 @@ fn layer(
 /// y and all three gradients of the layers on every device, against central differences of the f64 twin.
 #[test]
 fn linear_layers_match_differences() {
+    let devices = devices();
     for size @ (m, n, k) in [(1, 1, 1), (3, 5, 7), (9, 12, 8), (66, 5, 3)] {
         for form in [None, Some(Gelu::Erf), Some(Gelu::Tanh)] {
             let (x, w, b) = (normal(m * k, 1), normal(n * k, 2), normal(n, 3));
@@ -241,9 +242,9 @@ fn linear_layers_match_differences() {
             let dx = central_difference(|x| dot(&layer(x, &w64, &b64, size, form), &dy64), &x64);
             let dw = central_difference(|w| dot(&layer(&x64, w, &b64, size, form), &dy64), &w64);
             let db = central_difference(|b| dot(&layer(&x64, &w64, b, size, form), &dy64), &b64);
-            for device in devices() {
+            for device in &devices {
                 let context = format!("{device:?} {size:?} {form:?}");
-                let leaf = |axes: &[usize], values| Tensor::f32(&device, axes, values).tracked();
+                let leaf = |axes: &[usize], values| Tensor::f32(device, axes, values).tracked();
                 let (x, w, b) = (leaf(&[m, 1, k], &x), leaf(&[n, k], &w), leaf(&[n], &b));
                 let y = match form {
                     None => ops::linear(&x, &w, Some(&b)),
@@ -251,7 +252,7 @@ fn linear_layers_match_differences() {
                 };
                 assert_eq!(y.shape().axes(), [m, 1, n], "{context}");
                 assert_close(&y.to_f32(), &y64, 1e-6, &format!("{context} y"));
-                let gradients = y.backward_with(&Tensor::f32(&device, [m, 1, n], &dy));
+                let gradients = y.backward_with(&Tensor::f32(device, [m, 1, n], &dy));
                 for (leaf, expected, name) in [(&x, &dx, "dx"), (&w, &dw, "dw"), (&b, &db, "db")] {
                     let gradient = gradients.get(leaf).expect("all three are tracked");
                     let context = format!("{context} {name}");

@@ -56,7 +56,7 @@ fn one(params: &Params, a: &[f32], b: &[f32], z: usize, c: &mut [f32], threads: 
     let [b_inner, b_column, b_batch] =
         [params.b_inner, params.b_column, params.b_batch].map(|n| n as usize);
     let (batch, split) = (z % params.batches as usize, z / params.batches as usize);
-    let first = split * params.chunk as usize;
+    let first = inner.min(split * params.chunk as usize);
     let share = inner.min(first + params.chunk as usize) - first;
     let a = &a[batch * a_batch + first * a_inner..];
     let b = &b[batch * b_batch + first * b_inner..];

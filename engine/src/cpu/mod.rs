@@ -4,7 +4,7 @@
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
 pub mod contrastive;
-mod exp;
+pub mod exp;
 pub mod gelu_math;
 pub mod gemm;
 pub mod linear_cross_entropy;

@@ -1,0 +1,241 @@
+//! Scaled dot-product attention of all heads at once, without the matrix of weights.
+
+use super::visibility::Visibility;
+use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::kernels::attention::{Constants, Forward, Params};
+use crate::kernels::attention_backward as walks;
+use crate::random::{Dropout, dropout_threshold};
+use crate::tensor::{Backward, Tensor};
+
+/// Rows that one workgroup owns, in the forward and in both walks of the backward.
+const TILE_ROWS: usize = 64;
+/// Channels of a chunk of the head's width.
+const CHUNK_CHANNELS: usize = 32;
+/// Lanes of one workgroup of `backward_rows`.
+const ROW_LANES: u32 = walks::BackwardRows::WORKGROUP[0];
+
+/// Mixes the rows of `v` that each query sees: `y = dropout(softmax(q·kᵀ/√D))·v` for every head.
+///
+/// Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored.
+///
+/// # Shapes
+/// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, each as a projection `[B, T, A·D]` lies;
+/// D is a multiple of 4 up to 128.
+///
+/// # Gradients
+/// Flows to `q`, `k` and `v`. Keeps them, `y`, and one float per row and head.
+///
+/// # Panics
+/// If shapes do not fit, or D is no multiple of 4 from 4 to 128.
+///
+/// # Source
+/// Vaswani et al. 2017, arXiv:1706.03762, eq. 1. Kernels `shaders/attention.wgsl`, `shaders/attention_backward.wgsl`.
+#[track_caller]
+pub fn attention(
+    q: &Tensor,
+    k: &Tensor,
+    v: &Tensor,
+    visibility: &Visibility,
+    dropout: Option<&Dropout>,
+) -> Tensor {
+    let &[batch, queries, heads, width] = q.shape().axes() else {
+        panic!("attention: q is {}, expected [B, T, A, D]", q.shape());
+    };
+    let keys = *k.shape().axes().get(1).unwrap_or(&0);
+    k.expect_shape("attention: k", &[batch, keys, heads, width]);
+    v.expect_shape("attention: v", &[batch, keys, heads, width]);
+    assert!(
+        width % 4 == 0 && (4..=128).contains(&width),
+        "attention: a head has {width} channels, expected a multiple of 4 up to 128"
+    );
+    visibility.expect_fit("attention", batch, queries, keys);
+
+    let device = q.device();
+    let params = Params {
+        batch: batch as u32,
+        queries: queries as u32,
+        keys: keys as u32,
+        heads: heads as u32,
+        width: width as u32,
+        scale: 1.0 / (width as f32).sqrt(),
+        causal: visibility.causal.into(),
+        has_lengths: visibility.lengths.is_some().into(),
+        has_bits: visibility.bits.is_some().into(),
+        threshold: dropout.map_or(0, |dropout| dropout_threshold(dropout.probability)),
+        keep_scale: dropout.map_or(1.0, |dropout| 1.0 / (1.0 - dropout.probability)),
+        site: dropout.map_or(0, |dropout| dropout.site),
+        first_row: dropout.map_or(0, |dropout| dropout.first_row),
+    };
+    // What is absent is never read; any buffer may stand in its place.
+    let or_any = |tensor: Option<&Tensor>| tensor.unwrap_or(q).buffer().clone();
+    let lengths = or_any(visibility.lengths.as_ref());
+    let bits = or_any(visibility.bits.as_ref());
+    let key = or_any(dropout.map(|dropout| &dropout.key));
+
+    let mut y = device.buffer(q.shape().elements());
+    let mut lse = device.buffer(batch * heads * queries);
+    device.run(
+        Forward {
+            params,
+            constants: Constants { chunks: width.div_ceil(CHUNK_CHANNELS) as u32 },
+            q: q.buffer(),
+            k: k.buffer(),
+            v: v.buffer(),
+            lengths: &lengths,
+            bits: &bits,
+            key: &key,
+            y: &mut y,
+            lse: &mut lse,
+        },
+        tiles(queries, &params)
+            .flops(2 * products(&params))
+            .words(2 * q.shape().elements() + 2 * k.shape().elements()),
+    );
+
+    let [q_kept, k_kept, v_kept] = [q, k, v].map(|tensor| tensor.buffer().clone());
+    let saved =
+        Saved { params, q: q_kept, k: k_kept, v: v_kept, lengths, bits, key, y: y.clone(), lse };
+    Tensor::new(device, q.shape().clone(), y).record("attention", [q, k, v], saved)
+}
+
+/// What backward needs to make any weight again: the inputs and one float per row and head.
+struct Saved {
+    params: Params,
+    q: Buffer,
+    k: Buffer,
+    v: Buffer,
+    lengths: Buffer,
+    bits: Buffer,
+    key: Buffer,
+    y: Buffer,
+    lse: Buffer,
+}
+
+impl Backward<3> for Saved {
+    fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
+        let [wants_q, wants_k, wants_v] = wants;
+        let device = dy.device();
+        let [batch, queries, keys, heads, width] = extents(&self.params);
+        let notes = self.notes(device, dy.buffer());
+        let dq = wants_q.then(|| {
+            let dq = self.dq(device, dy.buffer(), &notes);
+            Tensor::new(device, [batch, queries, heads, width], dq)
+        });
+        if !(wants_k || wants_v) {
+            return [dq, None, None];
+        }
+        let of_keys = |buffer| Tensor::new(device, [batch, keys, heads, width], buffer);
+        let (dk, dv) = self.dk_and_dv(device, dy.buffer(), &notes);
+        [dq, wants_k.then(|| of_keys(dk)), wants_v.then(|| of_keys(dv))]
+    }
+}
+
+impl Saved {
+    /// What the walks read beside q, k, v and dy, in one buffer.
+    fn notes(&self, device: &Device, dy: &Buffer) -> Buffer {
+        let [batch, queries, keys, heads, width] = extents(&self.params);
+        let rows = batch * heads * queries;
+        let halves = self.params.has_bits as usize * batch * queries * keys.div_ceil(32) * 2;
+        let words = 4 + batch + 2 * rows + halves;
+        let mut notes = device.buffer(words);
+        device.run(
+            walks::BackwardRows {
+                params: walk_params(&self.params),
+                constants: walk_constants(&self.params),
+                y: &self.y,
+                dy,
+                lse: &self.lse,
+                lengths: &self.lengths,
+                bits: &self.bits,
+                key: &self.key,
+                notes: &mut notes,
+            },
+            Launch::lanes(words, ROW_LANES)
+                .flops(2 * rows * width)
+                .words(2 * rows * width + rows + words),
+        );
+        notes
+    }
+
+    fn dq(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
+        let mut dq = device.buffer(self.q.words());
+        device.run(
+            walks::BackwardQueries {
+                params: walk_params(&self.params),
+                constants: walk_constants(&self.params),
+                q: &self.q,
+                k: &self.k,
+                v: &self.v,
+                dy,
+                notes,
+                dq: &mut dq,
+            },
+            tiles(self.params.queries as usize, &self.params)
+                .flops(3 * products(&self.params))
+                .words(3 * self.q.words() + 2 * self.k.words()),
+        );
+        dq
+    }
+
+    fn dk_and_dv(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
+        let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
+        device.run(
+            walks::BackwardKeys {
+                params: walk_params(&self.params),
+                constants: walk_constants(&self.params),
+                q: &self.q,
+                k: &self.k,
+                v: &self.v,
+                dy,
+                notes,
+                dk: &mut dk,
+                dv: &mut dv,
+            },
+            tiles(self.params.keys as usize, &self.params)
+                .flops(4 * products(&self.params))
+                .words(2 * self.q.words() + 4 * self.k.words()),
+        );
+        (dk, dv)
+    }
+}
+
+/// [B, T, S, A, D].
+fn extents(params: &Params) -> [usize; 5] {
+    [params.batch, params.queries, params.keys, params.heads, params.width].map(|n| n as usize)
+}
+
+/// FLOPs of one product of `[T, D]` with `[D, S]` for every item and head.
+fn products(params: &Params) -> usize {
+    2 * extents(params).iter().product::<usize>()
+}
+
+/// One workgroup per tile of `rows`, head and item.
+fn tiles(rows: usize, params: &Params) -> Launch {
+    Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
+}
+
+fn walk_constants(params: &Params) -> walks::Constants {
+    walks::Constants { chunks: params.width.div_ceil(CHUNK_CHANNELS as u32) }
+}
+
+/// The same uniforms under the name that the walks' shader gives them.
+fn walk_params(params: &Params) -> walks::Params {
+    let Params { batch, queries, keys, heads, width, scale, causal, has_lengths, has_bits, .. } =
+        *params;
+    let Params { threshold, keep_scale, site, first_row, .. } = *params;
+    walks::Params {
+        batch,
+        queries,
+        keys,
+        heads,
+        width,
+        scale,
+        causal,
+        has_lengths,
+        has_bits,
+        threshold,
+        keep_scale,
+        site,
+        first_row,
+    }
+}
