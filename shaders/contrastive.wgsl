@@ -1,8 +1,9 @@
 // contrastive — from a chunk of similarities queries · passagesᵀ to its losses, and to their gradient in place.
 //
-// math      s = q·pᵀ / τ,  Λ = log Σ_{j visible} exp(sⱼ),  ℓ = Λ − s_t,  L = w·Σ ℓ over queries whose target t counts
+// math      s = q·pᵀ / τ,  m = max sⱼ,  Σ = Σⱼ exp(sⱼ − m) over visible j,  ℓ = log Σ + m − s_t
+//           L = w·Σ ℓ over the queries whose target t is not IGNORED
 //           j is hidden from a query when id(j) = id(t) and j ≠ t: the same passage again is no negative
-//           G = ∂L/∂(q·pᵀ) = (exp(sⱼ − Λ) − [j = t])·w/τ, 0 where hidden;  dq = G·p, dp = Gᵀ·q
+//           G = ∂L/∂(q·pᵀ) = (exp(sⱼ − m)/Σ − [j = t])·w/τ, 0 where hidden;  dq = G·p, dp = Gᵀ·q
 // source    van den Oord et al. 2018, arXiv:1807.03748, eq. 4; in-batch negatives as in Karpukhin et al. 2020,
 //           arXiv:2004.04906, §3.2
 // shapes    a chunk of C queries; N passages
@@ -20,12 +21,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> candidate_ids: array<u32>;      // [N]     equal ids are the same passage
-@group(0) @binding(2) var<storage, read> targets: array<u32>;            // [C]     t, or IGNORED
-@group(0) @binding(3) var<storage, read> row_weight: array<f32>;         // [1]     w
-@group(0) @binding(4) var<storage, read_write> scores: array<f32>;       // [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
-@group(0) @binding(5) var<storage, read_write> log_sum_exp: array<f32>;  // [C]     Λ
-@group(0) @binding(6) var<storage, read_write> row_losses: array<f32>;   // [C]     ℓ
+@group(0) @binding(1) var<storage, read> candidate_ids: array<u32>;     // [N]     equal ids are the same passage
+@group(0) @binding(2) var<storage, read> targets: array<u32>;           // [C]     t, or IGNORED
+@group(0) @binding(3) var<storage, read> row_weight: array<f32>;        // [1]     w
+@group(0) @binding(4) var<storage, read_write> scores: array<f32>;      // [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
+@group(0) @binding(5) var<storage, read_write> row_max: array<f32>;     // [C]     m
+@group(0) @binding(6) var<storage, read_write> row_sum: array<f32>;     // [C]     Σ
+@group(0) @binding(7) var<storage, read_write> row_losses: array<f32>;  // [C]     ℓ
 
 const IGNORED: u32 = 0xFFFFFFFFu;
 const LOWEST: f32 = -1e30; // below every score, and its difference to one is finite
@@ -64,14 +66,14 @@ fn forward(
             sum += exp(s - highest);
         }
     }
-    let row_highest = max_lanes(lane, highest);
-    let row_sum = sum_lanes(lane, sum * exp(highest - row_highest));
+    let m = max_lanes(lane, highest);
+    let total = sum_lanes(lane, sum * exp(highest - m));
     if lane == 0u {
-        let lambda = row_highest + log(row_sum);
-        log_sum_exp[row] = lambda;
+        row_max[row] = m;
+        row_sum[row] = total;
         var loss = 0.0;
         if target_column != IGNORED {
-            loss = lambda - scores[start + target_column] * params.inverse_temperature;
+            loss = log(total) + (m - scores[start + target_column] * params.inverse_temperature);
         }
         row_losses[row] = loss;
     }
@@ -89,13 +91,15 @@ fn backward_scores(
     }
     let start = row * params.passages;
     let target_column = targets[row];
-    let lambda = log_sum_exp[row];
+    let m = row_max[row];
+    let total = row_sum[row];
     let counted = select(row_weight[0], 0.0, target_column == IGNORED);
     let weight = counted * params.inverse_temperature;
     for (var j = lane; j < params.passages; j += LANES) {
         let s = scores[start + j] * params.inverse_temperature;
-        // A hidden score may lie far above Λ: its exponent is clamped before it is thrown away.
-        let probability = exp(min(s - lambda, 0.0)) - select(0.0, 1.0, j == target_column);
-        scores[start + j] = select(probability * weight, 0.0, is_hidden(j, target_column));
+        // A hidden score may lie far above m: its exponent is clamped before it is thrown away.
+        let probability = exp(min(s - m, 0.0)) / total;
+        let slope = (probability - select(0.0, 1.0, j == target_column)) * weight;
+        scores[start + j] = select(slope, 0.0, is_hidden(j, target_column));
     }
 }

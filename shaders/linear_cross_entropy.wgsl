@@ -1,14 +1,15 @@
 // linear_cross_entropy — from a chunk of logits hidden · Wᵀ + b to its losses, and to their gradient in place.
 //
-// math      x = h·Wᵀ + b,  Λ = log Σᵥ exp(xᵥ),  ℓ = Λ − x_t,  L = w·Σ ℓ over rows whose target t is not IGNORED
-//           ∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w,  db = Σ_rows ∂L/∂x;  with G = ∂L/∂x: dh = G·W, dW = Gᵀ·h
+// math      x = h·Wᵀ + b,  m = maxᵥ xᵥ,  Σ = Σᵥ exp(xᵥ − m),  ℓ = log Σ + m − x_t,  L = w·Σ ℓ over rows that count
+//           ∂L/∂xᵥ = (exp(xᵥ − m)/Σ − [v = t])·w, 0 where t is IGNORED;  db = Σ_rows ∂L/∂x;  with G = ∂L/∂x: dh = G·W, dW = Gᵀ·h
 // source    Wijmans et al. 2024 (Cut Your Losses), arXiv:2411.09009, eq. 2–4; chunks of rows as in
 //           Hsu et al. 2024 (Liger Kernel), arXiv:2410.10989, §3.2
 // shapes    a chunk of C rows; V entries of the vocabulary
 // work      forward, backward_logits: one workgroup per row, LANES lanes stride over V, C groups spread over x and y;
 //           backward_bias: one lane per column, dispatch (⌈V / LANES⌉, 1, 1). The three products are matmul's
 // cost      forward reads C·V words, backward_logits moves 2·C·V, backward_bias reads C·V; one exp per element each
-// numerics  each lane keeps its own running maximum, so exp never overflows; no infinities are formed
+// numerics  each lane keeps its own running maximum, so exp never overflows; no infinities are formed;
+//           m and log Σ are kept apart: their sum would lose the digits of log Σ where |m| is large
 // uses      shared/lanes.wgsl
 
 struct Params {
@@ -21,9 +22,10 @@ struct Params {
 @group(0) @binding(1) var<storage, read> targets: array<u32>;            // [C]     t, or IGNORED
 @group(0) @binding(2) var<storage, read> row_weight: array<f32>;         // [1]     w
 @group(0) @binding(3) var<storage, read_write> logits: array<f32>;       // [C, V]  x, then ∂L/∂x
-@group(0) @binding(4) var<storage, read_write> log_sum_exp: array<f32>;  // [C]     Λ
-@group(0) @binding(5) var<storage, read_write> row_losses: array<f32>;   // [C]     ℓ
-@group(0) @binding(6) var<storage, read_write> dbias: array<f32>;        // [V]     db, summed over chunks
+@group(0) @binding(4) var<storage, read_write> row_max: array<f32>;      // [C]     m
+@group(0) @binding(5) var<storage, read_write> row_sum: array<f32>;      // [C]     Σ
+@group(0) @binding(6) var<storage, read_write> row_losses: array<f32>;   // [C]     ℓ
+@group(0) @binding(7) var<storage, read_write> dbias: array<f32>;        // [V]     db, summed over chunks
 
 const IGNORED: u32 = 0xFFFFFFFFu;
 const LOWEST: f32 = -1e30; // below every logit, and its difference to one is finite
@@ -50,15 +52,15 @@ fn forward(
             sum += exp(x - highest);
         }
     }
-    let row_highest = max_lanes(lane, highest);
-    let row_sum = sum_lanes(lane, sum * exp(highest - row_highest));
+    let m = max_lanes(lane, highest);
+    let total = sum_lanes(lane, sum * exp(highest - m));
     if lane == 0u {
-        let lambda = row_highest + log(row_sum);
-        log_sum_exp[row] = lambda;
+        row_max[row] = m;
+        row_sum[row] = total;
         let target_class = targets[row];
         var loss = 0.0;
         if target_class != IGNORED {
-            loss = lambda - logits[start + target_class];
+            loss = log(total) + (m - logits[start + target_class]);
         }
         row_losses[row] = loss;
     }
@@ -75,11 +77,12 @@ fn backward_logits(
         return;
     }
     let start = row * params.vocabulary;
-    let lambda = log_sum_exp[row];
+    let m = row_max[row];
+    let total = row_sum[row];
     let target_class = targets[row];
     let weight = select(row_weight[0], 0.0, target_class == IGNORED);
     for (var v = lane; v < params.vocabulary; v += LANES) {
-        let probability = exp(logits[start + v] - lambda);
+        let probability = exp(logits[start + v] - m) / total;
         logits[start + v] = (probability - select(0.0, 1.0, v == target_class)) * weight;
     }
 }

@@ -1,4 +1,4 @@
-//! top_k: the best passages of each query among a block of scores.
+//! top_k: the best passages of each query among a chunk of scores.
 
 use wgrad_engine::params::top_k::Params;
 use wgrad_engine::reference::top_k as twin;
@@ -6,9 +6,9 @@ use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::{normal, relative_error, wide};
 use wgrad_engine::{Device, Tensor, ops};
 
-/// Queries, passages and k of one block of a search.
+/// Queries, passages and k of a chunk of exact search, and of mining negatives.
 pub fn cases() -> Vec<Case> {
-    [("search_block_top_100", 64, 16_384, 100), ("search_block_top_1000", 16, 65_536, 1000)]
+    [("search_chunk_k100", 64, 65_536, 100), ("search_chunk_k1000", 64, 65_536, 1000)]
         .map(case)
         .into()
 }

@@ -49,12 +49,13 @@ fn expected(inputs: &Inputs, ids: Option<&[u32]>, shape: [usize; 3]) -> (f64, In
     let ids = ids.unwrap_or(&[]);
     let counted = classes.iter().filter(|&&class| class != Targets::IGNORE).count();
     let row_weight = [1.0 / counted as f64];
-    let (mut log_sum_exp, mut row_losses, mut loss) = (vec![0.0; rows], vec![0.0; rows], [0.0]);
-    twin::forward(&params, (ids, &classes, &scores), (&mut log_sum_exp, &mut row_losses));
+    let [mut row_max, mut row_sum, mut row_losses] = [0; 3].map(|_| vec![0.0; rows]);
+    let mut loss = [0.0];
+    twin::forward(&params, (ids, &classes, &scores), (&mut row_max, &mut row_sum, &mut row_losses));
     let mean_params = fused_loss::Params { rows: rows as u32, quads: 0 };
     mean::forward(&mean_params, (&row_losses, &row_weight), &mut loss);
 
-    twin::backward_scores(&params, (ids, &classes, &row_weight, &log_sum_exp), &mut scores);
+    twin::backward_scores(&params, (ids, &classes, &row_weight, &row_max, &row_sum), &mut scores);
     let (mut dqueries, mut dpassages) = (vec![0.0; rows * width], vec![0.0; columns * width]);
     for (at, gradient) in scores.iter().enumerate() {
         let (i, j) = (at / columns, at % columns);

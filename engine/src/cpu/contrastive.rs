@@ -3,21 +3,23 @@
 use rayon::prelude::*;
 
 use super::exp::exp_slice;
-use super::softmax_rows::{HIDDEN, log_sum_exp as log_sum_exp_of};
+use super::softmax_rows::{HIDDEN, max_and_sum};
 use crate::params::contrastive::Params;
 use crate::reference::contrastive::is_hidden;
 use crate::reference::fused_loss::IGNORED;
 
-/// `Λ = log Σ_{j visible} exp(sⱼ)` and `ℓ = Λ − s_t` for each query of the chunk, with `s = scores / τ`.
+/// `m = max sⱼ`, `Σ = Σ exp(sⱼ − m)` over the visible j and `ℓ = log Σ + m − s_t` for each query of the chunk, with
+/// `s = scores / τ`.
 pub fn forward(
     params: &Params,
     (candidate_ids, targets, scores): (&[u32], &[u32], &[f32]),
-    (log_sum_exp, row_losses): (&mut [f32], &mut [f32]),
+    (row_max, row_sum, row_losses): (&mut [f32], &mut [f32], &mut [f32]),
 ) {
     let passages = params.passages as usize;
     let rows = scores.par_chunks_exact(passages).zip(targets);
-    rows.zip(log_sum_exp).zip(row_losses).for_each(|(((scores, &target), lambda), loss)| {
-        *lambda = log_sum_exp_of(passages, |start, s| {
+    let results = row_max.par_iter_mut().zip(row_sum).zip(row_losses);
+    rows.zip(results).for_each(|((scores, &target), ((max, sum), loss))| {
+        (*max, *sum) = max_and_sum(passages, |start, s| {
             for (s, score) in s.iter_mut().zip(&scores[start..]) {
                 *s = score * params.inverse_temperature;
             }
@@ -27,32 +29,38 @@ pub fn forward(
         });
         *loss = 0.0;
         if target != IGNORED {
-            *loss = *lambda - scores[target as usize] * params.inverse_temperature;
+            *loss = sum.ln() + (*max - scores[target as usize] * params.inverse_temperature);
         }
     });
 }
 
-/// `∂L/∂(q·pᵀ) = (exp(sⱼ − Λ) − [j = t])·w/τ` in place of the scores, 0 where hidden and for ignored queries.
+/// `∂L/∂(q·pᵀ) = (exp(sⱼ − m)/Σ − [j = t])·w/τ` in place of the scores, 0 where hidden and for ignored queries.
 pub fn backward_scores(
     params: &Params,
-    (candidate_ids, targets, row_weight, log_sum_exp): (&[u32], &[u32], &[f32], &[f32]),
+    (candidate_ids, targets, row_weight, row_max, row_sum): (
+        &[u32],
+        &[u32],
+        &[f32],
+        &[f32],
+        &[f32],
+    ),
     scores: &mut [f32],
 ) {
     let passages = params.passages as usize;
     let weight = row_weight[0] * params.inverse_temperature;
     let rows = scores.par_chunks_exact_mut(passages).zip(targets);
-    rows.zip(log_sum_exp).for_each(|((s, &target), &lambda)| {
+    rows.zip(row_max).zip(row_sum).for_each(|(((s, &target), &max), &sum)| {
         if target == IGNORED {
             return s.fill(0.0);
         }
         for value in &mut *s {
             *value *= params.inverse_temperature;
         }
-        exp_slice(s, lambda);
-        s[target as usize] -= 1.0;
+        exp_slice(s, max);
         for value in &mut *s {
-            *value *= weight;
+            *value *= weight / sum;
         }
+        s[target as usize] -= weight;
         for j in hidden(params, candidate_ids, target, 0..passages) {
             s[j] = 0.0;
         }

@@ -3,48 +3,47 @@
 use rayon::prelude::*;
 
 use super::exp::exp_slice;
-use super::softmax_rows::log_sum_exp as log_sum_exp_of;
+use super::softmax_rows::max_and_sum;
 use crate::params::linear_cross_entropy::Params;
 use crate::reference::fused_loss::IGNORED;
 
 /// Columns of `db` that one task sums: a row of them stays in the first-level cache.
 const COLUMNS: usize = 2048;
 
-/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk.
+/// `m = max x`, `Σ = Σ exp(x − m)` and `ℓ = log Σ + m − x_t` for each row of the chunk.
 pub fn forward(
     params: &Params,
     (targets, logits): (&[u32], &[f32]),
-    (log_sum_exp, row_losses): (&mut [f32], &mut [f32]),
+    (row_max, row_sum, row_losses): (&mut [f32], &mut [f32], &mut [f32]),
 ) {
     let vocabulary = params.vocabulary as usize;
     let rows = logits.par_chunks_exact(vocabulary).zip(targets);
-    rows.zip(log_sum_exp).zip(row_losses).for_each(|(((logits, &target), lambda), loss)| {
-        *lambda = log_sum_exp_of(vocabulary, |start, x| {
-            x.copy_from_slice(&logits[start..][..x.len()]);
-        });
-        *loss = 0.0;
-        if target != IGNORED {
-            *loss = *lambda - logits[target as usize];
-        }
+    let results = row_max.par_iter_mut().zip(row_sum).zip(row_losses);
+    rows.zip(results).for_each(|((x, &target), ((max, sum), loss))| {
+        let block = |start: usize, to: &mut [f32]| to.copy_from_slice(&x[start..][..to.len()]);
+        (*max, *sum) = max_and_sum(vocabulary, block);
+        let counts = target != IGNORED;
+        *loss = if counts { sum.ln() + (*max - x[target as usize]) } else { 0.0 };
     });
 }
 
-/// `∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w` in place of the logits, 0 for ignored rows.
+/// `∂L/∂xᵥ = (exp(xᵥ − m)/Σ − [v = t])·w` in place of the logits, 0 for ignored rows.
 pub fn backward_logits(
     params: &Params,
-    (targets, row_weight, log_sum_exp): (&[u32], &[f32], &[f32]),
+    (targets, row_weight, row_max, row_sum): (&[u32], &[f32], &[f32], &[f32]),
     logits: &mut [f32],
 ) {
     let rows = logits.par_chunks_exact_mut(params.vocabulary as usize).zip(targets);
-    rows.zip(log_sum_exp).for_each(|((x, &target), &lambda)| {
+    rows.zip(row_max).zip(row_sum).for_each(|(((x, &target), &max), &sum)| {
         if target == IGNORED {
             return x.fill(0.0);
         }
-        exp_slice(x, lambda);
-        x[target as usize] -= 1.0;
-        for value in x {
-            *value *= row_weight[0];
+        exp_slice(x, max);
+        let weight = row_weight[0] / sum;
+        for value in &mut *x {
+            *value *= weight;
         }
+        x[target as usize] -= row_weight[0];
     });
 }
 

@@ -1,4 +1,4 @@
-//! The logarithm of a sum of exponentials over one row, block by block in the first-level cache.
+//! What a softmax needs to know of a row, found block by block in the first-level cache.
 
 use super::exp::{exp_slice, max_slice};
 
@@ -8,9 +8,9 @@ const BLOCK: usize = 2048;
 /// Below every logit; its exponential is 0, so that it hides a column.
 pub(super) const HIDDEN: f32 = -1e30;
 
-/// `log Σ exp(x)` over `columns` values, which `fill(start, x)` writes for the columns from `start` on; it is asked
-/// for each block twice, for the maximum and for the sum.
-pub(super) fn log_sum_exp(columns: usize, fill: impl Fn(usize, &mut [f32])) -> f32 {
+/// `m = max x` and `Σ exp(x − m)` over `columns` values, which `fill(start, x)` writes for the columns from `start` on;
+/// it is asked for each block twice, once for either.
+pub(super) fn max_and_sum(columns: usize, fill: impl Fn(usize, &mut [f32])) -> (f32, f32) {
     let mut block = [0.0; BLOCK];
     let starts = (0..columns).step_by(BLOCK);
     let mut each_block = |start: usize, work: &mut dyn FnMut(&mut [f32])| {
@@ -26,5 +26,5 @@ pub(super) fn log_sum_exp(columns: usize, fill: impl Fn(usize, &mut [f32])) -> f
     for start in starts {
         each_block(start, &mut |x| sum += exp_slice(x, highest));
     }
-    highest + sum.ln()
+    (highest, sum)
 }

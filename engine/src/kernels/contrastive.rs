@@ -13,7 +13,7 @@ pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/contrastive.wgsl"),
 );
 
-/// Entry point `forward`: reads candidate_ids, targets, scores; writes log_sum_exp, row_losses.
+/// Entry point `forward`: reads candidate_ids, targets, scores; writes row_max, row_sum, row_losses.
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
@@ -23,8 +23,10 @@ pub struct Forward<'a> {
     pub targets: &'a Buffer,
     /// [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
     pub scores: &'a Buffer,
-    /// [C]     Λ
-    pub log_sum_exp: &'a mut Buffer,
+    /// [C]     m
+    pub row_max: &'a mut Buffer,
+    /// [C]     Σ
+    pub row_sum: &'a mut Buffer,
     /// [C]     ℓ
     pub row_losses: &'a mut Buffer,
 }
@@ -45,8 +47,9 @@ impl Kernel for Forward<'_> {
             Binding { name: "candidate_ids", slot: 1, buffer: self.candidate_ids, float: false, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "scores", slot: 4, buffer: self.scores, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 5, buffer: &*self.log_sum_exp, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_losses", slot: 6, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_max", slot: 5, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_sum", slot: 6, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_losses", slot: 7, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 
@@ -54,13 +57,14 @@ impl Kernel for Forward<'_> {
         let candidate_ids = self.candidate_ids.read();
         let targets = self.targets.read();
         let scores = self.scores.read();
-        let mut log_sum_exp = self.log_sum_exp.write();
+        let mut row_max = self.row_max.write();
+        let mut row_sum = self.row_sum.write();
         let mut row_losses = self.row_losses.write();
-        crate::cpu::contrastive::forward(&self.params, (candidate_ids.u32(), targets.u32(), scores.f32()), (log_sum_exp.f32_mut(), row_losses.f32_mut()));
+        crate::cpu::contrastive::forward(&self.params, (candidate_ids.u32(), targets.u32(), scores.f32()), (row_max.f32_mut(), row_sum.f32_mut(), row_losses.f32_mut()));
     }
 }
 
-/// Entry point `backward_scores`: reads candidate_ids, targets, row_weight, log_sum_exp; writes scores.
+/// Entry point `backward_scores`: reads candidate_ids, targets, row_weight, row_max, row_sum; writes scores.
 pub struct BackwardScores<'a> {
     /// Its uniforms.
     pub params: Params,
@@ -72,8 +76,10 @@ pub struct BackwardScores<'a> {
     pub row_weight: &'a Buffer,
     /// [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
     pub scores: &'a mut Buffer,
-    /// [C]     Λ
-    pub log_sum_exp: &'a Buffer,
+    /// [C]     m
+    pub row_max: &'a Buffer,
+    /// [C]     Σ
+    pub row_sum: &'a Buffer,
 }
 
 impl Kernel for BackwardScores<'_> {
@@ -93,7 +99,8 @@ impl Kernel for BackwardScores<'_> {
             Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "row_weight", slot: 3, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "scores", slot: 4, buffer: &*self.scores, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 5, buffer: self.log_sum_exp, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "row_max", slot: 5, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "row_sum", slot: 6, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4 },
         ]
     }
 
@@ -101,8 +108,9 @@ impl Kernel for BackwardScores<'_> {
         let candidate_ids = self.candidate_ids.read();
         let targets = self.targets.read();
         let row_weight = self.row_weight.read();
-        let log_sum_exp = self.log_sum_exp.read();
+        let row_max = self.row_max.read();
+        let row_sum = self.row_sum.read();
         let mut scores = self.scores.write();
-        crate::cpu::contrastive::backward_scores(&self.params, (candidate_ids.u32(), targets.u32(), row_weight.f32(), log_sum_exp.f32()), scores.f32_mut());
+        crate::cpu::contrastive::backward_scores(&self.params, (candidate_ids.u32(), targets.u32(), row_weight.f32(), row_max.f32(), row_sum.f32()), scores.f32_mut());
     }
 }

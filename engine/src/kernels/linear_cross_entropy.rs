@@ -13,7 +13,7 @@ pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/linear_cross_entropy.wgsl"),
 );
 
-/// Entry point `forward`: reads targets, logits; writes log_sum_exp, row_losses.
+/// Entry point `forward`: reads targets, logits; writes row_max, row_sum, row_losses.
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
@@ -21,8 +21,10 @@ pub struct Forward<'a> {
     pub targets: &'a Buffer,
     /// [C, V]  x, then ∂L/∂x
     pub logits: &'a Buffer,
-    /// [C]     Λ
-    pub log_sum_exp: &'a mut Buffer,
+    /// [C]     m
+    pub row_max: &'a mut Buffer,
+    /// [C]     Σ
+    pub row_sum: &'a mut Buffer,
     /// [C]     ℓ
     pub row_losses: &'a mut Buffer,
 }
@@ -42,21 +44,23 @@ impl Kernel for Forward<'_> {
         vec![
             Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 4, buffer: &*self.log_sum_exp, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_losses", slot: 5, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_max", slot: 4, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_sum", slot: 5, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_losses", slot: 6, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 
     fn on_cpu(self) {
         let targets = self.targets.read();
         let logits = self.logits.read();
-        let mut log_sum_exp = self.log_sum_exp.write();
+        let mut row_max = self.row_max.write();
+        let mut row_sum = self.row_sum.write();
         let mut row_losses = self.row_losses.write();
-        crate::cpu::linear_cross_entropy::forward(&self.params, (targets.u32(), logits.f32()), (log_sum_exp.f32_mut(), row_losses.f32_mut()));
+        crate::cpu::linear_cross_entropy::forward(&self.params, (targets.u32(), logits.f32()), (row_max.f32_mut(), row_sum.f32_mut(), row_losses.f32_mut()));
     }
 }
 
-/// Entry point `backward_logits`: reads targets, row_weight, log_sum_exp; writes logits.
+/// Entry point `backward_logits`: reads targets, row_weight, row_max, row_sum; writes logits.
 pub struct BackwardLogits<'a> {
     /// Its uniforms.
     pub params: Params,
@@ -66,8 +70,10 @@ pub struct BackwardLogits<'a> {
     pub row_weight: &'a Buffer,
     /// [C, V]  x, then ∂L/∂x
     pub logits: &'a mut Buffer,
-    /// [C]     Λ
-    pub log_sum_exp: &'a Buffer,
+    /// [C]     m
+    pub row_max: &'a Buffer,
+    /// [C]     Σ
+    pub row_sum: &'a Buffer,
 }
 
 impl Kernel for BackwardLogits<'_> {
@@ -86,16 +92,18 @@ impl Kernel for BackwardLogits<'_> {
             Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "logits", slot: 3, buffer: &*self.logits, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "log_sum_exp", slot: 4, buffer: self.log_sum_exp, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "row_max", slot: 4, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "row_sum", slot: 5, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4 },
         ]
     }
 
     fn on_cpu(self) {
         let targets = self.targets.read();
         let row_weight = self.row_weight.read();
-        let log_sum_exp = self.log_sum_exp.read();
+        let row_max = self.row_max.read();
+        let row_sum = self.row_sum.read();
         let mut logits = self.logits.write();
-        crate::cpu::linear_cross_entropy::backward_logits(&self.params, (targets.u32(), row_weight.f32(), log_sum_exp.f32()), logits.f32_mut());
+        crate::cpu::linear_cross_entropy::backward_logits(&self.params, (targets.u32(), row_weight.f32(), row_max.f32(), row_sum.f32()), logits.f32_mut());
     }
 }
 
@@ -123,7 +131,7 @@ impl Kernel for BackwardBias<'_> {
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
             Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dbias", slot: 6, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dbias", slot: 7, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 

@@ -1,7 +1,7 @@
 //! The loss that pulls a query to its passage and pushes it from all others of the batch.
 
 use super::Targets;
-use super::fused_loss::{Saved, Scores};
+use super::fused_loss::{CHUNK_BYTES, Saved, Scores};
 use crate::device::Launch;
 use crate::kernels::contrastive::{BackwardScores, Forward, Params};
 use crate::tensor::Tensor;
@@ -56,7 +56,8 @@ pub fn contrastive(
     let no_ids = device.upload_u32(&[0]);
     let ids = candidate_ids.map_or(&no_ids, Tensor::buffer);
 
-    let scores = Scores { left: queries, right: passages, bias: None, targets };
+    let chunk_bytes = CHUNK_BYTES;
+    let scores = Scores { left: queries, right: passages, bias: None, targets, chunk_bytes };
     let (loss, gradients) = scores.mean_loss(|chunk| {
         let elements = chunk.rows * candidates;
         let params = Params {
@@ -65,13 +66,14 @@ pub fn contrastive(
             has_ids: u32::from(candidate_ids.is_some()),
             inverse_temperature: 1.0 / temperature,
         };
-        let mut log_sum_exp = device.buffer(chunk.rows);
+        let (mut row_max, mut row_sum) = (device.buffer(chunk.rows), device.buffer(chunk.rows));
         let forward = Forward {
             params,
             candidate_ids: ids,
             targets: &chunk.classes,
             scores: &chunk.scores,
-            log_sum_exp: &mut log_sum_exp,
+            row_max: &mut row_max,
+            row_sum: &mut row_sum,
             row_losses: &mut chunk.row_losses,
         };
         device.run(forward, Launch::rows(chunk.rows).flops(4 * elements).words(elements));
@@ -81,7 +83,8 @@ pub fn contrastive(
                 candidate_ids: ids,
                 targets: &chunk.classes,
                 row_weight: chunk.row_weight,
-                log_sum_exp: &log_sum_exp,
+                row_max: &row_max,
+                row_sum: &row_sum,
                 scores: &mut chunk.scores,
             };
             device.run(backward, Launch::rows(chunk.rows).flops(5 * elements).words(2 * elements));

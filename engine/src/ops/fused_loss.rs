@@ -11,8 +11,8 @@ use crate::device::{Buffer, Device, Launch};
 use crate::kernels::fused_loss::{Accumulate, Backward as BackwardKernel, Forward, Params};
 use crate::tensor::{Backward, Tensor};
 
-/// Most bytes of the scores of one chunk.
-const CHUNK_BYTES: u64 = 64 << 20;
+/// Most bytes of the scores of one chunk: enough rows that the products run at full speed.
+pub(super) const CHUNK_BYTES: u64 = 64 << 20;
 /// Chunks start at multiples of 64 rows, so that every view of them is aligned for binding.
 const ROW_STEP: usize = 64;
 
@@ -42,6 +42,8 @@ pub(super) struct Scores<'a> {
     pub bias: Option<&'a Tensor>,
     /// The class of each row among the C.
     pub targets: &'a Targets,
+    /// Most bytes of the scores of one chunk, but for the least chunk of 64 rows.
+    pub chunk_bytes: u64,
 }
 
 impl Scores<'_> {
@@ -50,12 +52,12 @@ impl Scores<'_> {
         &self,
         mut row_kernels: impl FnMut(&mut Chunk<'_>),
     ) -> (Tensor, [Option<Tensor>; 2]) {
-        let Self { left, right, bias, targets } = *self;
+        let Self { left, right, bias, targets, chunk_bytes } = *self;
         let device = left.device();
         let ([rows, width], [columns, _]) = (matrix(left), matrix(right));
         let row_losses = device.buffer(rows);
         let [mut dleft, mut dright] = [left, right].map(|parent| gradient_of(parent, rows));
-        let step = rows_per_chunk(device, rows, columns);
+        let step = rows_per_chunk(device, rows, columns, chunk_bytes);
         for first in (0..rows).step_by(step.max(1)) {
             let count = step.min(rows - first);
             let part = |buffer: &Buffer, width: usize| buffer.view(first * width, count * width);
@@ -128,8 +130,8 @@ fn matrix(tensor: &Tensor) -> [usize; 2] {
 }
 
 /// As many rows as fit, evenly spread over the chunks that this makes.
-fn rows_per_chunk(device: &Device, rows: usize, columns: usize) -> usize {
-    let budget = device.limits().max_binding_bytes.min(CHUNK_BYTES) as usize;
+fn rows_per_chunk(device: &Device, rows: usize, columns: usize, chunk_bytes: u64) -> usize {
+    let budget = device.limits().max_binding_bytes.min(chunk_bytes) as usize;
     let fitting = (budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP).max(ROW_STEP);
     let chunks = rows.div_ceil(fitting).max(1);
     rows.div_ceil(chunks).next_multiple_of(ROW_STEP)

@@ -1,7 +1,7 @@
 //! The loss over a large vocabulary, without the logits of all tokens ever lying in memory.
 
 use super::Targets;
-use super::fused_loss::{Saved, Scores, gradient_of};
+use super::fused_loss::{CHUNK_BYTES, Saved, Scores, gradient_of};
 use crate::device::Launch;
 use crate::kernels::linear_cross_entropy::{BackwardBias, BackwardLogits, Forward, Params};
 use crate::tensor::Tensor;
@@ -32,6 +32,17 @@ pub fn linear_cross_entropy(
     bias: Option<&Tensor>,
     targets: &Targets,
 ) -> Tensor {
+    in_chunks(hidden, weight, bias, targets, CHUNK_BYTES)
+}
+
+#[track_caller]
+fn in_chunks(
+    hidden: &Tensor,
+    weight: &Tensor,
+    bias: Option<&Tensor>,
+    targets: &Targets,
+    chunk_bytes: u64,
+) -> Tensor {
     let (_, width) = weight.shape().rows_and_last();
     let vocabulary = targets.class_count();
     weight.expect_shape("linear_cross_entropy: weight", &[vocabulary, width]);
@@ -44,7 +55,7 @@ pub fn linear_cross_entropy(
         [Some(hidden), Some(weight), bias].into_iter().flatten().any(Tensor::wants_gradient);
     let mut dbias = bias.and_then(|bias| gradient_of(bias, targets.rows()));
 
-    let scores = Scores { left: hidden, right: weight, bias, targets };
+    let scores = Scores { left: hidden, right: weight, bias, targets, chunk_bytes };
     let (loss, [dhidden, dweight]) = scores.mean_loss(|chunk| {
         let elements = chunk.rows * vocabulary;
         let params = Params {
@@ -52,12 +63,13 @@ pub fn linear_cross_entropy(
             vocabulary: vocabulary as u32,
             accumulates: u32::from(chunk.continues),
         };
-        let mut log_sum_exp = device.buffer(chunk.rows);
+        let (mut row_max, mut row_sum) = (device.buffer(chunk.rows), device.buffer(chunk.rows));
         let forward = Forward {
             params,
             targets: &chunk.classes,
             logits: &chunk.scores,
-            log_sum_exp: &mut log_sum_exp,
+            row_max: &mut row_max,
+            row_sum: &mut row_sum,
             row_losses: &mut chunk.row_losses,
         };
         device.run(forward, Launch::rows(chunk.rows).flops(4 * elements).words(elements));
@@ -68,7 +80,8 @@ pub fn linear_cross_entropy(
             params,
             targets: &chunk.classes,
             row_weight: chunk.row_weight,
-            log_sum_exp: &log_sum_exp,
+            row_max: &row_max,
+            row_sum: &row_sum,
             logits: &mut chunk.scores,
         };
         device.run(backward, Launch::rows(chunk.rows).flops(4 * elements).words(2 * elements));
@@ -83,5 +96,42 @@ pub fn linear_cross_entropy(
             loss.record("linear_cross_entropy", [hidden, weight, bias], saved)
         }
         None => loss.record("linear_cross_entropy", [hidden, weight], Saved([dhidden, dweight])),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::testing::{assert_close, devices, normal, wide};
+
+    /// 150 rows in chunks of 64, 64 and 22 give what one chunk gives.
+    #[test]
+    fn chunks_add_up_to_the_whole() {
+        let (rows, width, vocabulary) = (150, 12, 70);
+        let classes: Vec<u32> = (0..rows as u32)
+            .map(|row| if row % 4 == 1 { Targets::IGNORE } else { row * 7 % vocabulary as u32 })
+            .collect();
+        for device in devices() {
+            let leaf = |shape: &[usize], seed| {
+                let values = normal(shape.iter().product(), seed);
+                Tensor::f32(&device, shape, &values).tracked()
+            };
+            let leaves =
+                [leaf(&[rows, width], 1), leaf(&[vocabulary, width], 2), leaf(&[vocabulary], 3)];
+            let targets = Targets::new(&device, &classes, vocabulary);
+            let run = |chunk_bytes| {
+                let [hidden, weight, bias] = &leaves;
+                let loss = in_chunks(hidden, weight, Some(bias), &targets, chunk_bytes);
+                let gradients = loss.backward();
+                let of = |leaf| gradients.get(leaf).expect("all three are tracked").to_f32();
+                (loss.to_f32(), leaves.each_ref().map(of))
+            };
+            let (whole, chunked) = (run(CHUNK_BYTES), run(1));
+            let context = format!("{device:?}");
+            assert_close(&chunked.0, &wide(&whole.0), 1e-7, &context);
+            for (chunked, whole) in chunked.1.iter().zip(&whole.1) {
+                assert_close(chunked, &wide(whole), 1e-6, &context);
+            }
+        }
     }
 }

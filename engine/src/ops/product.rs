@@ -53,6 +53,10 @@ const LEAST_SHARE: usize = 256;
 /// Most shares of K: partial sums need that many times the memory of C.
 const MOST_SHARES: usize = 16;
 
+/// Longest K that one lane may sum on lavapipe, which leaves a loop for good after 65,535 rounds
+/// (`LP_MAX_TGSI_LOOP_ITERATIONS` of Mesa's llvmpipe): a multiple of 16 below it.
+const LONGEST_LOOP: usize = 65_520;
+
 impl Product {
     /// Sizes and strides of one product: `[M, N, K]`, words from one row and one column of op(A) to the next, and of op(B).
     pub(super) fn new([rows, columns, inner]: [usize; 3], a: [usize; 2], b: [usize; 2]) -> Self {
@@ -141,7 +145,8 @@ impl Product {
             return (Variant::Tiled, 1);
         }
         if device.is_software() {
-            return (Variant::Software, 1);
+            let splits = if plain { self.inner.div_ceil(LONGEST_LOOP).max(1) } else { 1 };
+            return (Variant::Software, splits);
         }
         let tiles = |side| self.batches * self.rows.div_ceil(side) * self.columns.div_ceil(side);
         let shares = |tiles: usize| {

@@ -4,29 +4,29 @@ use super::Real;
 use super::fused_loss::IGNORED;
 use crate::params::linear_cross_entropy::Params;
 
-/// `Λ = log Σ exp(x)` and `ℓ = Λ − x_t` for each row of the chunk.
+/// `m = max x`, `Σ = Σ exp(x − m)` and `ℓ = log Σ + m − x_t` for each row of the chunk.
 pub fn forward<T: Real>(
     params: &Params,
     (targets, logits): (&[u32], &[T]),
-    (log_sum_exp, row_losses): (&mut [T], &mut [T]),
+    (row_max, row_sum, row_losses): (&mut [T], &mut [T], &mut [T]),
 ) {
     let vocabulary = params.vocabulary as usize;
     for row in 0..params.rows as usize {
         let x = |v: usize| logits[row * vocabulary + v];
         let highest = (0..vocabulary).map(x).fold(T::of(-1e30), T::max);
         let sum = (0..vocabulary).map(|v| (x(v) - highest).exp()).sum::<T>();
-        log_sum_exp[row] = highest + sum.ln();
+        (row_max[row], row_sum[row]) = (highest, sum);
         row_losses[row] = match targets[row] {
             IGNORED => T::zero(),
-            target => log_sum_exp[row] - x(target as usize),
+            target => sum.ln() + (highest - x(target as usize)),
         };
     }
 }
 
-/// `∂L/∂xᵥ = (exp(xᵥ − Λ) − [v = t])·w` in place of the logits, 0 for ignored rows.
+/// `∂L/∂xᵥ = (exp(xᵥ − m)/Σ − [v = t])·w` in place of the logits, 0 for ignored rows.
 pub fn backward_logits<T: Real>(
     params: &Params,
-    (targets, row_weight, log_sum_exp): (&[u32], &[T], &[T]),
+    (targets, row_weight, row_max, row_sum): (&[u32], &[T], &[T], &[T]),
     logits: &mut [T],
 ) {
     let vocabulary = params.vocabulary as usize;
@@ -34,7 +34,7 @@ pub fn backward_logits<T: Real>(
         let weight = if targets[row] == IGNORED { T::zero() } else { row_weight[0] };
         for v in 0..vocabulary {
             let value = &mut logits[row * vocabulary + v];
-            let probability = (*value - log_sum_exp[row]).exp();
+            let probability = (*value - row_max[row]).exp() / row_sum[row];
             let is_target = if targets[row] == v as u32 { T::one() } else { T::zero() };
             *value = (probability - is_target) * weight;
         }

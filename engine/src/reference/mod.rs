@@ -4,6 +4,8 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+#![allow(clippy::type_complexity, reason = "a twin takes what its shader binds: slices in tuples")]
+
 pub mod activation;
 pub mod adamw;
 pub mod add;
