@@ -4,6 +4,11 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+#![allow(
+    clippy::type_complexity,
+    reason = "a twin takes one tuple of what its entry point reads and one of what it writes"
+)]
+
 pub mod activation;
 pub mod adamw;
 pub mod add;
