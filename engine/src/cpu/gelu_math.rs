@@ -11,8 +11,8 @@ use pulp::{Arch, Simd, WithSimd};
 /// The form of GELU that shaders know as `GELU_ERF`; any other number is the tanh form.
 const ERF: u32 = 0;
 const CUBIC: f32 = 0.044715;
-const SQRT_TWO_OVER_PI: f32 = 0.797_884_56;
-const INVERSE_SQRT_TAU: f32 = 0.398_942_28; // 1/√(2π)
+const SQRT_TWO_OVER_PI: f32 = 0.797_884_6;
+const INVERSE_SQRT_TAU: f32 = 0.398_942_3; // 1/√(2π)
 
 /// `c = gelu(u)`, element by element.
 pub fn gelu_slice(u: &[f32], c: &mut [f32], form: u32) {
