@@ -10,9 +10,12 @@ struct Function {
     name: &'static str,
     op: fn(&Tensor) -> Tensor,
     forward: fn(&Params, &[f64], &mut [f64]),
-    backward: fn(&Params, (&[f64], &[f64]), &mut [f64]),
+    backward: TwinBackward,
     reads: Reads,
 }
+
+/// Takes what forward kept, and dy; gives dx.
+type TwinBackward = fn(&Params, (&[f64], &[f64]), &mut [f64]);
 
 enum Reads {
     Result,

@@ -10,7 +10,9 @@ const FACTOR: f32 = -0.75;
 /// `y, da, db` of one element, from a, b and dy, rounded as f32 rounds.
 type Formula = fn(f32, f32, f32) -> [f32; 3];
 
-const BINARY: [(&str, fn(&Tensor, &Tensor) -> Tensor, Formula); 3] = [
+type Op = fn(&Tensor, &Tensor) -> Tensor;
+
+const BINARY: [(&str, Op, Formula); 3] = [
     ("subtract", ops::subtract, |a, b, dy| [a - b, dy, -dy]),
     ("multiply", ops::multiply, |a, b, dy| [a * b, dy * b, dy * a]),
     ("scale", |a, _| ops::scale(a, FACTOR), |a, _, dy| [FACTOR * a, FACTOR * dy, 0.0]),

@@ -6,6 +6,8 @@ use wgrad_engine::{Tensor, ops};
 /// One element, inside a quad, around a workgroup, around a chunk of partial sums, several chunks.
 const LENGTHS: [usize; 8] = [1, 3, 5, 1023, 16_384, 16_385, 16_390, 70_001];
 
+type Reduction = fn(&Tensor) -> Tensor;
+
 #[test]
 fn devices_sum_all_elements_once() {
     for device in devices() {
@@ -13,7 +15,7 @@ fn devices_sum_all_elements_once() {
             let x = normal(n, 1);
             let exact: f64 = wide(&x).iter().sum();
             let size: f64 = wide(&x).iter().map(|x| x.abs()).sum();
-            let reductions: [(&str, fn(&Tensor) -> Tensor, f64); 2] =
+            let reductions: [(&str, Reduction, f64); 2] =
                 [("sum", ops::sum, 1.0), ("mean", ops::mean, 1.0 / n as f64)];
             for (name, op, factor) in reductions {
                 let leaf = Tensor::f32(&device, [n], &x).tracked();

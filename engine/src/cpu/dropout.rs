@@ -1,8 +1,9 @@
 //! Dropout with the random words of 16 quads drawn side by side, one to a vector lane.
 //!
 //! The words are those of [`crate::random::philox`], so every element is dropped or kept as everywhere else.
+//! `pulp` compiles a task once per instruction set and picks one at run time.
 
-use pulp::Arch;
+use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
 use crate::params::dropout::Params;
@@ -18,17 +19,31 @@ pub fn forward(params: &Params, (key, x): (&[u32], &[f32]), y: &mut [f32]) {
     let rows = rows_per_task(channels);
     let tasks = y.par_chunks_mut(rows * channels).zip(x.par_chunks(rows * channels));
     tasks.enumerate().for_each(|(at, (y, x))| {
-        let first = params.first_row + (at * rows) as u32;
-        let rows = y.chunks_mut(channels).zip(x.chunks(channels));
-        arch.dispatch(|| {
-            for (row, (y, x)) in (first..).zip(rows) {
-                let (site, threshold) = (params.site, params.threshold);
-                let keep_scale = params.keep_scale;
-                let key = [key[0], key[1]];
-                apply(RowDropout { key, row, site, threshold, keep_scale }, x, y);
-            }
-        });
+        arch.dispatch(Rows { params, key: [key[0], key[1]], first_row: at * rows, x, y });
     });
+}
+
+/// Some rows, from `first_row` of the batch on.
+struct Rows<'a> {
+    params: &'a Params,
+    key: [u32; 2],
+    first_row: usize,
+    x: &'a [f32],
+    y: &'a mut [f32],
+}
+
+impl WithSimd for Rows<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let Params { channels, site, first_row, threshold, keep_scale, .. } = *self.params;
+        let channels = channels as usize;
+        let rows = self.y.chunks_mut(channels).zip(self.x.chunks(channels));
+        for (row, (y, x)) in (first_row + self.first_row as u32..).zip(rows) {
+            apply(RowDropout { key: self.key, row, site, threshold, keep_scale }, x, y);
+        }
+    }
 }
 
 /// `y[c] = x[c]·k[c]`, as [`RowDropout::apply`].
@@ -52,20 +67,22 @@ fn draw(dropout: &RowDropout<f32>, first: u32) -> [u32; 4 * QUADS] {
     }
     let mut key = dropout.key;
     for _ in 0..10 {
+        let mut next = [[0; QUADS]; 4];
         for lane in 0..QUADS {
             let low = u64::from(counter[0][lane]) * 0xD251_1F53;
             let high = u64::from(counter[2][lane]) * 0xCD9E_8D57;
-            counter[0][lane] = (high >> 32) as u32 ^ counter[1][lane] ^ key[0];
-            counter[1][lane] = high as u32;
-            counter[2][lane] = (low >> 32) as u32 ^ counter[3][lane] ^ key[1];
-            counter[3][lane] = low as u32;
+            next[0][lane] = (high >> 32) as u32 ^ counter[1][lane] ^ key[0];
+            next[1][lane] = high as u32;
+            next[2][lane] = (low >> 32) as u32 ^ counter[3][lane] ^ key[1];
+            next[3][lane] = low as u32;
         }
+        counter = next;
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
     let mut words = [0; 4 * QUADS];
-    for (quad, words) in words.chunks_exact_mut(4).enumerate() {
-        for (word, counter) in words.iter_mut().zip(&counter) {
-            *word = counter[quad];
+    for quad in 0..QUADS {
+        for word in 0..4 {
+            words[4 * quad + word] = counter[word][quad];
         }
     }
     words

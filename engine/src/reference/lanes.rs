@@ -39,7 +39,7 @@ pub fn sum<T: Real, const N: usize>(slices: [&[T]; N], term: impl Fn([T; N]) -> 
     let mut width = LANES / 2;
     while width > 0 {
         for lane in 0..width {
-            sums[lane] = sums[lane] + sums[lane + width];
+            sums[lane] += sums[lane + width];
         }
         width /= 2;
     }

@@ -18,7 +18,7 @@ pub fn forward<T: Real>(params: &Params, (x, lengths): (&[T], &[u32]), y: &mut [
         }
         let count = T::of(length.min(params.tokens).into()).max(T::of(1e-9));
         for y in y {
-            *y = *y / count;
+            *y /= count;
         }
     });
 }
