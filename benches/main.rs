@@ -48,7 +48,11 @@ fn measure(
     let bytes = 4 * case.words;
     let by_flops = case.flops > RIDGE * bytes;
     let mut group = criterion.benchmark_group(format!("{}/{}", device.name(), case.stem));
-    group.throughput(if by_flops { Throughput::Elements(case.flops) } else { Throughput::Bytes(bytes) });
+    group.throughput(if by_flops {
+        Throughput::Elements(case.flops)
+    } else {
+        Throughput::Bytes(bytes)
+    });
     let (mut run, mut fastest) = (None, f64::INFINITY);
     group.bench_function(format!("{} {}", case.name, case.shape), |bencher| {
         let run = run.get_or_insert_with(|| {

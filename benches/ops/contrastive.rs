@@ -44,7 +44,8 @@ fn prepare(device: &Device, [queries, passages, width]: [usize; 3]) -> Run {
     };
     let (queries, passages) = (unit(rows, 1), unit(rows * group, 2));
     let expected = dqueries(&queries, &passages, [rows, group, width]);
-    let leaf = |values: &[f32]| Tensor::f32(device, [values.len() / width, width], values).tracked();
+    let leaf =
+        |values: &[f32]| Tensor::f32(device, [values.len() / width, width], values).tracked();
     let (queries, passages) = (leaf(&queries), leaf(&passages));
     let targets = Targets::first_of_groups(device, rows, group);
     let options = Contrastive { temperature: TEMPERATURE, candidate_ids: None };
@@ -60,11 +61,7 @@ fn prepare(device: &Device, [queries, passages, width]: [usize; 3]) -> Run {
 }
 
 /// The gradient of the first queries in f64: plain products around the twins.
-fn dqueries(
-    queries: &[f32],
-    passages: &[f32],
-    [rows, group, width]: [usize; 3],
-) -> Vec<f64> {
+fn dqueries(queries: &[f32], passages: &[f32], [rows, group, width]: [usize; 3]) -> Vec<f64> {
     let (queries, passages) = (wide(&queries[..CHECKED * width]), wide(passages));
     let candidates = rows * group;
     let mut scores = Vec::with_capacity(CHECKED * candidates);

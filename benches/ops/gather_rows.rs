@@ -28,8 +28,10 @@ fn prepare(device: &Device) -> Run {
     let x = Tensor::f32(device, [TOKENS, CHANNELS], &values).tracked();
     let rows: Vec<u32> = (0..TOKENS as u32).step_by(EVERY).collect();
     let dy = Tensor::f32(device, [rows.len(), CHANNELS], &normal(rows.len() * CHANNELS, 2));
-    let expected: Vec<f64> = wide(&values).chunks(CHANNELS).step_by(EVERY).flatten().copied().collect();
-    let rows = Rows::new(device, &rows, TOKENS).expect("multiples of 7 below the row count increase");
+    let expected: Vec<f64> =
+        wide(&values).chunks(CHANNELS).step_by(EVERY).flatten().copied().collect();
+    let rows =
+        Rows::new(device, &rows, TOKENS).expect("multiples of 7 below the row count increase");
     let error = relative_error(&gather_rows(&x, &rows).to_f32(), &expected);
     let step = Box::new(move || drop(gather_rows(&x, &rows).backward_with(&dy)));
     Run { step, error, workspace_bytes: 0 }

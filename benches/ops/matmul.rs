@@ -27,7 +27,8 @@ pub fn cases() -> Vec<Case> {
         ("bert_base_input_gradient", [1024, 768, 3072], Neither),
         ("bert_base_weight_gradient", [3072, 768, 1024], Left),
     ];
-    let fused = [("bert_tiny_ffn", [1024, 512, 128]), ("bert_base_ffn", [1024, 3072, 768])];
+    let fused =
+        [("bert_tiny_ffn_gelu", [1024, 512, 128]), ("bert_base_ffn_gelu", [1024, 3072, 768])];
     products.into_iter().map(product).chain(fused.map(linear_gelu)).collect()
 }
 
@@ -68,7 +69,7 @@ fn linear_gelu((name, sizes): (&'static str, Sizes)) -> Case {
     Case {
         stem: "matmul",
         name,
-        shape: format!("linear+gelu, M {m}, N {n}, K {k}, forward+backward"),
+        shape: format!("M {m}, N {n}, K {k}, GELU, forward+backward"),
         flops: (3 * flops + 40 * mn) as u64,
         // Forward writes C and U; backward reads U and dC, writes dU, and reads it twice and for the bias.
         words: (2 * mn + 6 * mn + 3 * inputs) as u64,

@@ -27,11 +27,14 @@ fn prepare(device: &Device) -> Run {
     let rows = TEXTS * TOKENS;
     let (x, values) = (normal(rows * CHANNELS, 1), normal(TEXTS * CHANNELS, 2));
     let mut expected = wide(&x);
-    for (text, sentence) in expected.chunks_mut(TOKENS * CHANNELS).zip(wide(&values).chunks(CHANNELS)) {
+    for (text, sentence) in
+        expected.chunks_mut(TOKENS * CHANNELS).zip(wide(&values).chunks(CHANNELS))
+    {
         text[..CHANNELS].copy_from_slice(sentence);
     }
     let firsts: Vec<u32> = (0..TEXTS).map(|text| (text * TOKENS) as u32).collect();
-    let firsts = Rows::new(device, &firsts, rows).expect("first tokens increase below the row count");
+    let firsts =
+        Rows::new(device, &firsts, rows).expect("first tokens increase below the row count");
     let (x, values) = (tensor(rows, &x).tracked(), tensor(TEXTS, &values).tracked());
     let dy = tensor(rows, &normal(rows * CHANNELS, 3));
     let error = relative_error(&replace_rows(&x, &firsts, &values).to_f32(), &expected);

@@ -33,7 +33,6 @@ fn prepare(device: &Device, [rows, columns, k]: [usize; 3]) -> Run {
     twin::forward(&params, &wide(&values[..columns]), (&mut expected, &mut order));
     let (best, indices) = ops::top_k(&scores, k);
     let same = indices.to_u32()[..k] == order;
-    let error =
-        if same { relative_error(&best.to_f32()[..k], &expected) } else { f64::INFINITY };
+    let error = if same { relative_error(&best.to_f32()[..k], &expected) } else { f64::INFINITY };
     Run { step: Box::new(move || drop(ops::top_k(&scores, k))), error, workspace_bytes: 0 }
 }

@@ -23,7 +23,10 @@ pub fn show(global: &Global, profile: &Profile) -> Result<(), Failure> {
         return Ok(());
     }
     let total: f64 = profile.events.iter().map(|event| event.duration).sum();
-    eprintln!("{:<38} {:>7} {:>9} {:>6} {:>9} {:>7}", "kernel", "runs", "ms", "%", "GFLOP/s", "GB/s");
+    eprintln!(
+        "{:<38} {:>7} {:>9} {:>6} {:>9} {:>7}",
+        "kernel", "runs", "ms", "%", "GFLOP/s", "GB/s"
+    );
     for row in profile.rows().iter().take(ROWS) {
         eprintln!(
             "{:<38} {:>7} {:>9.1} {:>6.1} {:>9.1} {:>7.1}",

@@ -18,7 +18,8 @@ Examples:
   wgrad bench kernels --filter bert_base --device cpu --json
 
 Each case is checked against its twin in f64 before it is timed. A share is that of the roofline: what the
-work takes at least, at the rates of the fastest product and copy measured at the start, over the median.")]
+work takes at least, at the rates of the fastest product and copy measured at the start, over the median;
+above 100 % where a case's data stay in a cache that the copy's do not fit.")]
 pub struct Args {
     /// Only cases whose name or shape contains this.
     #[arg(long, value_name = "S")]
@@ -35,7 +36,9 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if let Some(filter) = &args.filter {
         cases.retain(|case| name(case).contains(filter) || case.shape.contains(filter));
         if cases.is_empty() {
-            return Err(format!("no case contains `{filter}`, expected e.g. --filter matmul").into());
+            return Err(
+                format!("no case contains `{filter}`, expected e.g. --filter matmul").into()
+            );
         }
     }
     let device = global.open()?;
@@ -106,9 +109,14 @@ fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) 
 
 fn print_header(device: &Device, roofline: &Roofline) {
     let Roofline { flops, bytes } = roofline;
-    println!("{}: products to {:.1} GFLOP/s, copies to {:.1} GB/s", device.name(), flops / 1e9, bytes / 1e9);
     println!(
-        "{:<44} {:>9} {:>8} {:>7} {:>6} {:>8} {:>8}",
+        "{}: products to {:.1} GFLOP/s, copies to {:.1} GB/s",
+        device.name(),
+        flops / 1e9,
+        bytes / 1e9
+    );
+    println!(
+        "{:<48} {:>9} {:>8} {:>7} {:>6} {:>6} {:>8}",
         "", "ms", "GFLOP/s", "GB/s", "roof %", "error", "work KiB"
     );
 }
@@ -119,7 +127,7 @@ impl Row {
             println!("{}", self.name);
         }
         println!(
-            "  {:<42} {:>9.3} {:>8.1} {:>7.1} {:>6.1} {:>8.0e} {:>8}",
+            "  {:<46} {:>9.3} {:>8.1} {:>7.1} {:>6.1} {:>6.0e} {:>8}",
             self.shape,
             1e3 * self.timing.median,
             self.gflops,
@@ -129,7 +137,7 @@ impl Row {
             self.workspace_bytes.div_ceil(1024)
         );
         if let Some(kernels) = self.kernel_seconds {
-            println!("  {:<42} {:>9.3}", "  in kernels", 1e3 * kernels);
+            println!("  {:<46} {:>9.3}", "  in kernels", 1e3 * kernels);
         }
     }
 

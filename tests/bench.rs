@@ -1,0 +1,69 @@
+//! `wgrad bench`: its JSON carries what scripts rely on, and its numbers hang together.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+/// stdout of `wgrad bench …` on the CPU, as JSON.
+fn bench(arguments: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO_BIN_EXE_wgrad"))
+        .arg("bench")
+        .args(arguments)
+        .args(["--device", "cpu", "--quiet", "--json"])
+        .output()
+        .expect("the binary was built with this test");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    serde_json::from_slice(&output.stdout).expect("stdout is one JSON object")
+}
+
+fn number(row: &Value, key: &str) -> f64 {
+    row[key].as_f64().unwrap_or_else(|| panic!("{key} is {}, expected a number", row[key]))
+}
+
+#[test]
+fn kernels_report_every_column() {
+    let report = bench(&["kernels", "--filter", "add.bert_tiny_hidden", "--seconds", "0.05"]);
+    let rows = report["rows"].as_array().expect("rows");
+    let [row] = &rows[..] else { panic!("{} rows", rows.len()) };
+    assert_eq!(row["name"], "add.bert_tiny_hidden");
+    assert_eq!(row["shape"], "[131072]");
+    let seconds = number(row, "median_seconds");
+    assert!(seconds > 0.0 && number(row, "minimum_seconds") <= seconds);
+    // One FLOP and three words an element.
+    let close = |key, expected: f64| {
+        assert!((number(row, key) / expected - 1.0).abs() < 1e-6, "{key} is {}", row[key]);
+    };
+    close("gflops", 131_072.0 / seconds / 1e9);
+    close("gbytes_per_second", 12.0 * 131_072.0 / seconds / 1e9);
+    assert!(number(row, "roofline_share") > 0.0);
+    assert_eq!(number(row, "workspace_bytes"), 0.0);
+    assert!(number(row, "max_relative_error") < 1e-7);
+}
+
+#[test]
+fn steps_train_either_objective() {
+    for objective in ["mlm", "retromae"] {
+        let sizes = ["--batch-size", "1", "--length", "16", "--steps", "1"];
+        let report = bench(&[&["step", "--objective", objective], &sizes[..]].concat());
+        let row = &report["rows"][0];
+        assert_eq!(row["name"], format!("{objective}.tiny"));
+        assert!(number(row, "median_seconds") > 0.0 && number(row, "gflops") > 0.0);
+        // A fresh model guesses evenly: ln 30,522 a term.
+        let terms = if objective == "mlm" { 1.0 } else { 2.0 };
+        let even = terms * 30_522_f64.ln();
+        assert!((number(row, "loss") - even).abs() < 0.1 * even, "{objective}: {}", row["loss"]);
+        assert!(number(row, "peak_bytes") > number(row, "parameter_bytes"));
+    }
+}
+
+#[test]
+fn an_unknown_case_is_named() {
+    let output = Command::new(env!("CARGO_BIN_EXE_wgrad"))
+        .args(["bench", "kernels", "--filter", "no such case"])
+        .output()
+        .expect("the binary was built with this test");
+    assert_eq!(output.status.code(), Some(1));
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(error.starts_with("error: no case contains `no such case`"), "{error}");
+}
