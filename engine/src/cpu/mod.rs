@@ -5,7 +5,7 @@
 
 pub mod contrastive;
 pub mod exp;
-pub mod gelu_math;
+pub mod gelu;
 pub mod gemm;
 pub mod linear_cross_entropy;
 pub mod matmul;

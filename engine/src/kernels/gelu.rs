@@ -45,7 +45,7 @@ impl Kernel for Forward<'_> {
     fn on_cpu(self) {
         let x = self.x.read();
         let mut y = self.y.write();
-        crate::reference::gelu::forward::<f32>(&self.params, x.f32(), y.f32_mut());
+        crate::cpu::gelu::forward(&self.params, x.f32(), y.f32_mut());
     }
 }
 
@@ -84,6 +84,6 @@ impl Kernel for Backward<'_> {
         let x = self.x.read();
         let dy = self.dy.read();
         let mut dx = self.dx.write();
-        crate::reference::gelu::backward::<f32>(&self.params, (x.f32(), dy.f32()), dx.f32_mut());
+        crate::cpu::gelu::backward(&self.params, (x.f32(), dy.f32()), dx.f32_mut());
     }
 }
