@@ -13,8 +13,8 @@ use crate::params::gelu::Params;
 /// The form of GELU that shaders know as `GELU_ERF`; any other number is the tanh form.
 const ERF: u32 = 0;
 const CUBIC: f32 = 0.044715;
-const SQRT_TWO_OVER_PI: f32 = 0.797_884_56;
-const INVERSE_SQRT_TAU: f32 = 0.398_942_28; // 1/√(2π)
+const SQRT_TWO_OVER_PI: f32 = 0.797_884_6;
+const INVERSE_SQRT_TAU: f32 = 0.398_942_3; // 1/√(2π)
 
 /// Elements of one task: longer than the cost of a task, short enough to balance.
 const BLOCK: usize = 1 << 14;
@@ -37,7 +37,7 @@ pub(super) fn gelu_slice(x: &[f32], y: &mut [f32], form: u32) {
     if form == ERF {
         zip(x, x, y, |x, _| 0.5 * x * (1.0 + erf(x * FRAC_1_SQRT_2)));
     } else {
-        zip(x, x, y, |x, _| 0.5 * x * (1.0 + tanh(inner(x))));
+        zip(x, x, y, |x, _| x * soft_step(inner(x)).0);
     }
 }
 
@@ -50,9 +50,9 @@ fn slope_slice(x: &[f32], dy: &[f32], dx: &mut [f32], form: u32) {
         });
     } else {
         zip(x, dy, dx, |x, dy| {
-            let tau = tanh(inner(x));
-            let inner_slope = SQRT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * x * x);
-            dy * (0.5 * (1.0 + tau) + 0.5 * x * (1.0 - tau * tau) * inner_slope)
+            let (step, step_slope) = soft_step(inner(x));
+            let inner_slope = SQRT_TWO_OVER_PI * (1.0 + 3.0 * CUBIC * (x * x).min(400.0));
+            dy * (step + 2.0 * x * step_slope * inner_slope) // step_slope is 0 beyond 20
         });
     }
 }
@@ -103,10 +103,13 @@ fn erf(x: f32) -> f32 {
     (if t > 0.921_875 { far } else { near }).copysign(x)
 }
 
-/// tanh(x) = 1 − 2/(e^(2x) + 1), with the argument held where neither side overflows.
+/// (σ, σ′) with σ = (1 + tanh(u))/2 = 1/(1 + e^(−2u)) and σ′ = σ·(1 − σ): written so, nothing cancels in the tails.
 #[inline(always)]
-fn tanh(x: f32) -> f32 {
-    (1.0 - 2.0 / (exp(2.0 * x.abs().min(10.0)) + 1.0)).copysign(x)
+fn soft_step(u: f32) -> (f32, f32) {
+    let e = exp(-2.0 * u.abs());
+    let larger = 1.0 / (1.0 + e);
+    let smaller = e * larger;
+    (if u >= 0.0 { larger } else { smaller }, smaller * larger)
 }
 
 #[cfg(test)]
