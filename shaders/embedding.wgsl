@@ -5,8 +5,8 @@
 // shapes    table [V, H], N ids. The index: positions [N] sorted by (id, position), without those of a padding id;
 //           segments [N], one a distinct id: (id, first in positions, one past the last, first piece or NONE), then
 //           ids NONE; pieces [P]: long segments cut every 64, (first in positions, one past the last), then (0, 0)
-// work      forward: one lane per element; backward_pieces: one group per piece, lanes stride over H, dispatch (P, 1, 1);
-//           backward: one group per row of the table finds its segment by bisection, dispatch V spread over x and y
+// work      forward: one lane per element; clear: one lane per four words of dtable; backward_pieces: one group per piece,
+//           lanes stride over H, dispatch (P, 1, 1); backward: after clear, one group per segment, dispatch over x and y
 // cost      forward moves 2·N·H + N words; backward N·H + V·H words, and 2·P·H for the pieces; N·H FLOPs
 
 struct Params {
@@ -27,7 +27,8 @@ struct Params {
 @group(0) @binding(7) var<storage, read> pieces: array<vec2u>;          // [P, 2]
 @group(0) @binding(8) var<storage, read_write> partials: array<f32>;    // [P, H]
 @group(0) @binding(9) var<storage, read> piece_sums: array<f32>;        // [P, H]
-@group(0) @binding(10) var<storage, read_write> dtable: array<f32>;     // [V, H]
+@group(0) @binding(10) var<storage, read_write> dtable: array<f32>;     // [V, H] zeros before
+@group(0) @binding(11) var<storage, read_write> zeros: array<vec4f>;    // [V, H] the same memory
 
 const LANES: u32 = 64u;
 const NONE: u32 = 0xFFFFFFFFu;
@@ -62,25 +63,16 @@ fn backward_pieces(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     }
 }
 
-// The segment of `id`, empty if it has none.
-fn find_segment(id: u32) -> vec4u {
-    var low = 0u;
-    var high = params.rows;
-    while low < high {
-        let middle = (low + high) / 2u;
-        if segments[middle].x < id {
-            low = middle + 1u;
-        } else {
-            high = middle;
-        }
+@compute @workgroup_size(LANES)
+fn clear(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let at = (group.y * groups.x + group.x) * LANES + lane;
+    if at < (params.table_rows * params.channels + 3u) / 4u {
+        zeros[at] = vec4f();
     }
-    if low < params.rows {
-        let segment = segments[low];
-        if segment.x == id {
-            return segment;
-        }
-    }
-    return vec4u(id, 0u, 0u, NONE);
 }
 
 @compute @workgroup_size(LANES)
@@ -89,11 +81,14 @@ fn backward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= params.table_rows {
+    let at = group.y * groups.x + group.x;
+    if at >= params.rows {
         return;
     }
-    let segment = find_segment(row);
+    let segment = segments[at];
+    if segment.x == NONE {
+        return;
+    }
     for (var channel = lane; channel < params.channels; channel += LANES) {
         var sum = 0.0;
         if segment.w == NONE {
@@ -104,6 +99,6 @@ fn backward(
                 sum += piece_sums[(segment.w + i) * params.channels + channel];
             }
         }
-        dtable[row * params.channels + channel] = sum;
+        dtable[segment.x * params.channels + channel] = sum;
     }
 }

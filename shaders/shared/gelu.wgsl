@@ -4,7 +4,8 @@
 //           tanh form  y = x·(1 + τ)/2,  τ = tanh(u),  u = √(2/π)·(x + 0.044715·x³),
 //                      y′ = (1 + τ)/2 + x·(1 − τ²)/2·√(2/π)·(1 + 3·0.044715·x²)
 // source    Hendrycks & Gimpel 2016, arXiv:1606.08415, §2; erf: N. Juffa, stackoverflow.com/a/35148199 (BSD-2)
-// numerics  |erf error| ≤ 7e-8 in exact f32 arithmetic with a correctly rounded exp; WGSL has no erf
+// numerics  |erf error| ≤ 7e-8 where exp is correctly rounded; WGSL has no erf. The tanh form is written as x·σ(2u): 1 + τ
+//           and 1 − τ² cancel in the tails, where they are multiplied by x³
 
 const GELU_ERF: u32 = 0u;
 const GELU_TANH: u32 = 1u;
@@ -35,16 +36,19 @@ fn erf(x: f32) -> f32 {
     return sign(x) * select(near, far, t > 0.921875);
 }
 
-// tanh(x) that neither overflows nor makes NaN: exp sees at most 20 (tanh(10) rounds to 1).
-fn safe_tanh(x: f32) -> f32 {
-    return sign(x) * (1.0 - 2.0 / (exp(2.0 * min(abs(x), 10.0)) + 1.0));
+// (σ, σ′) with σ = (1 + tanh(u))/2 = 1/(1 + e^(−2u)) and σ′ = σ·(1 − σ), both exact to rounding in either tail.
+fn soft_step(u: f32) -> vec2f {
+    let e = exp(-2.0 * min(abs(u), 40.0));  // e^(−80) is still a normal number
+    let larger = 1.0 / (1.0 + e);
+    let smaller = e * larger;
+    return vec2f(select(smaller, larger, u >= 0.0), smaller * larger);
 }
 
 fn gelu(x: f32, form: u32) -> f32 {
     if form == GELU_ERF {
         return 0.5 * x * (1.0 + erf(x * SQRT_HALF));
     }
-    return 0.5 * x * (1.0 + safe_tanh(SQRT_TWO_OVER_PI * x * (1.0 + GELU_CUBIC * x * x)));
+    return x * soft_step(SQRT_TWO_OVER_PI * x * (1.0 + GELU_CUBIC * x * x)).x;
 }
 
 // d gelu(x) / dx.
@@ -53,7 +57,7 @@ fn gelu_slope(x: f32, form: u32) -> f32 {
         let density = INVERSE_SQRT_TAU * exp(-0.5 * min(x * x, 160.0));
         return 0.5 * (1.0 + erf(x * SQRT_HALF)) + x * density;
     }
-    let tau = safe_tanh(SQRT_TWO_OVER_PI * x * (1.0 + GELU_CUBIC * x * x));
-    let inner = SQRT_TWO_OVER_PI * (1.0 + 3.0 * GELU_CUBIC * x * x);
-    return 0.5 * (1.0 + tau) + 0.5 * x * (1.0 - tau * tau) * inner;
+    let step = soft_step(SQRT_TWO_OVER_PI * x * (1.0 + GELU_CUBIC * x * x));
+    let inner_slope = SQRT_TWO_OVER_PI * (1.0 + 3.0 * GELU_CUBIC * min(x * x, 400.0));  // σ′ is 0 beyond
+    return step.x + 2.0 * x * step.y * inner_slope;
 }

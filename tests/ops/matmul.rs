@@ -4,7 +4,6 @@ use bytemuck::Zeroable;
 use wgrad_engine::device::{Device, Launch};
 use wgrad_engine::ops::{self, Gelu, Transpose};
 use wgrad_engine::params::matmul::Params;
-use wgrad_engine::reference::gelu_math;
 use wgrad_engine::reference::matmul as twin;
 use wgrad_engine::testing::{
     assert_close, central_difference, devices, dot, normal, normal64, wide,
@@ -60,9 +59,11 @@ fn variants_match_twin() {
                     let (a, b) = (normal(batches * m * k, 1), normal(batches * k * n, 2));
                     let mut expected = vec![0.0; splits * batches * m * n];
                     twin::forward::<f64>(&params, (&wide(&a), &wide(&b)), &mut expected);
-                    for variant in ["tiled", "vec4", "software"] {
-                        let aligned = [m, n, k].iter().all(|extent| extent.is_multiple_of(4));
-                        if variant == "vec4" && !aligned {
+                    let aligned = [m, n, k].iter().all(|extent| extent.is_multiple_of(4));
+                    let eight = device.is_cpu() || device.limits().subgroup == Some(8);
+                    for (variant, runs) in [("tiled", true), ("vec4", aligned), ("software", eight)]
+                    {
+                        if !runs {
                             continue;
                         }
                         let c = run_variant(&device, variant, params, &a, &b, expected.len());
@@ -260,19 +261,6 @@ fn linear_layers_match_differences() {
                 }
             }
         }
-    }
-}
-
-#[test]
-fn gelu_backward_matches_differences() {
-    for form in [0, 1] {
-        let (u, dc) = (normal64(300, 1), normal64(300, 2));
-        let params = Params { gelu_form: form, ..Params::zeroed() };
-        let mut du = vec![0.0; u.len()];
-        twin::backward_gelu(&params, (&u, &dc), &mut du);
-        let loss =
-            |u: &[f64]| u.iter().zip(&dc).map(|(u, dc)| gelu_math::gelu(*u, form) * dc).sum();
-        assert_close(&du, &central_difference(loss, &u), 1e-8, &format!("form {form}"));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::gelu_math::{gelu_slice, gelu_slope_slice};
+use super::gelu_math::gelu_slice;
 use super::gemm::{Matrix, Onto, Threads, multiply};
 use crate::params::matmul::Params;
 
@@ -40,12 +40,6 @@ pub fn forward_gelu(
         add_bias(u, bias);
         gelu_slice(u, c, params.gelu_form);
     });
-}
-
-/// dU = dC ⊙ gelu′(U).
-pub fn backward_gelu(params: &Params, (u, dc): (&[f32], &[f32]), du: &mut [f32]) {
-    let blocks = du.par_chunks_mut(BLOCK).zip(u.par_chunks(BLOCK).zip(dc.par_chunks(BLOCK)));
-    blocks.for_each(|(du, (u, dc))| gelu_slope_slice(u, dc, du, params.gelu_form));
 }
 
 /// Product `z` of (split, batch).

@@ -94,6 +94,37 @@ impl Kernel for BackwardPieces<'_> {
     }
 }
 
+/// Entry point `clear`: reads nothing; writes zeros.
+pub struct Clear<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// [V, H] the same memory
+    pub zeros: &'a mut Buffer,
+}
+
+impl Kernel for Clear<'_> {
+    const STEM: &'static str = "embedding";
+    const ENTRY: &'static str = "clear";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "zeros", slot: 11, buffer: &*self.zeros, float: true, read_only: false, written: true, element_bytes: 16 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let mut zeros = self.zeros.write();
+        crate::reference::embedding::clear::<f32>(&self.params, (), zeros.f32_mut());
+    }
+}
+
 /// Entry point `backward`: reads dy, positions, segments, piece_sums; writes dtable.
 pub struct Backward<'a> {
     /// Its uniforms.
@@ -106,7 +137,7 @@ pub struct Backward<'a> {
     pub segments: &'a Buffer,
     /// [P, H]
     pub piece_sums: &'a Buffer,
-    /// [V, H]
+    /// [V, H] zeros before
     pub dtable: &'a mut Buffer,
 }
 

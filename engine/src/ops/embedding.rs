@@ -2,7 +2,7 @@
 
 use super::Ids;
 use crate::device::{Buffer, Device, Launch};
-use crate::kernels::embedding::{Backward as AddRows, BackwardPieces, Forward, Params};
+use crate::kernels::embedding::{Backward as AddRows, BackwardPieces, Clear, Forward, Params};
 use crate::tensor::{Backward, Tensor};
 
 /// Rows that one lane adds in a loop before a longer list is cut up.
@@ -80,8 +80,11 @@ fn gradient(device: &Device, params: Params, ids: &Ids, dy: &Buffer) -> Buffer {
     };
     device.run(cut, launch);
 
-    let mut dtable = device.buffer(table_rows * channels);
-    let launch = Launch::rows(table_rows).flops(words).words(words + table_rows * channels);
+    let table_words = table_rows * channels;
+    let mut dtable = device.buffer(table_words);
+    let launch = Launch::lanes(table_words.div_ceil(4), 64).words(table_words);
+    device.run(Clear { params, zeros: &mut dtable }, launch);
+
     let add = AddRows {
         params,
         dy,
@@ -90,6 +93,6 @@ fn gradient(device: &Device, params: Params, ids: &Ids, dy: &Buffer) -> Buffer {
         piece_sums: &partials,
         dtable: &mut dtable,
     };
-    device.run(add, launch);
+    device.run(add, Launch::rows(ids.len()).flops(words).words(2 * words));
     dtable
 }

@@ -42,10 +42,12 @@ enum Variant {
     Tiled,
     /// `shaders/matmul_vec4.wgsl`, strides in multiples of 4.
     Vec4,
-    /// `shaders/matmul_software.wgsl`, for emulated GPUs.
+    /// `shaders/matmul_software.wgsl`, for emulated GPUs with subgroups of [`EMULATED_SUBGROUP`].
     Software,
 }
 
+/// Lanes of a subgroup for which `matmul_software.wgsl` is written: 256-bit vectors of f32.
+const EMULATED_SUBGROUP: u32 = 8;
 /// Workgroups that fill a large GPU about once; below it, tiles get smaller and K is shared out.
 const FULL: usize = 128;
 /// Least share of K that one workgroup sums: below it the partial sums cost more than they gain.
@@ -119,7 +121,7 @@ impl Product {
 
     fn params(&self, splits: usize, finish: &Finish<'_>) -> Params {
         let share = self.inner.div_ceil(splits).next_multiple_of(16).max(16);
-        let gelu_form = if let Finish::Gelu(_, form) = finish { *form as u32 } else { 0 };
+        let gelu_form = if let Finish::Gelu(_, form) = finish { form.form() } else { 0 };
         let [a_row, a_inner, a_batch] = self.a.map(|stride| stride as u32);
         let [b_inner, b_column, b_batch] = self.b.map(|stride| stride as u32);
         Params {
@@ -144,7 +146,7 @@ impl Product {
         if device.is_cpu() {
             return (Variant::Tiled, 1);
         }
-        if device.is_software() {
+        if device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP) {
             let splits = if plain { self.inner.div_ceil(LONGEST_LOOP).max(1) } else { 1 };
             return (Variant::Software, splits);
         }

@@ -29,16 +29,25 @@ pub fn backward_pieces<T: Real>(
     });
 }
 
-/// `dtable[v]` = the sum of the rows of its segment, or of its pieces, or 0.
+/// `zeros = 0`.
+pub fn clear<T: Real>(_: &Params, (): (), zeros: &mut [T]) {
+    zeros.par_chunks_mut(1 << 15).for_each(|zeros| zeros.fill(T::zero()));
+}
+
+/// `dtable[v]` = the sum of the rows of its segment, or of its pieces; rows without a segment stay as they are.
 pub fn backward<T: Real>(
     params: &Params,
     (dy, positions, segments, piece_sums): (&[T], &[u32], &[u32], &[T]),
     dtable: &mut [T],
 ) {
     let (segments, _) = segments.as_chunks::<4>();
-    dtable.par_chunks_mut(params.channels as usize).enumerate().for_each(|(id, sum)| {
-        let found = segments.binary_search_by_key(&(id as u32), |segment| segment[0]);
-        let [_, first, last, piece] = found.map_or([0, 0, 0, NONE], |at| segments[at]);
+    // Segments stand in the order of their ids, so one walk over the table meets them all.
+    let mut rows = dtable.chunks_mut(params.channels as usize).enumerate();
+    let owned = segments.iter().take_while(|segment| segment[0] != NONE).map(|segment| {
+        let row = rows.find(|(id, _)| *id == segment[0] as usize);
+        (segment, row.expect("ids are below the number of rows").1)
+    });
+    owned.collect::<Vec<_>>().into_par_iter().for_each(|(&[_, first, last, piece], sum)| {
         if piece == NONE {
             let rows = &positions[first as usize..last as usize];
             add_rows(dy, rows.iter().map(|&row| row as usize), sum);
