@@ -216,7 +216,8 @@ impl Weights {
     pub fn to_host(&self, keep: impl Fn(&str) -> bool) -> BTreeMap<String, HostTensor> {
         let arenas: Vec<Vec<f32>> =
             self.arenas.iter().map(|arena| self.device.read_f32(arena)).collect();
-        let pairs = self.params.iter().zip(&self.layout.parameters).filter(|(param, _)| keep(param.name()));
+        let pairs =
+            self.params.iter().zip(&self.layout.parameters).filter(|(param, _)| keep(param.name()));
         let host = pairs.map(|(param, slot)| {
             let values = arenas[slot.arena][slot.offset..slot.offset + slot.words].to_vec();
             (param.name().to_string(), HostTensor::f32(param.0.shape.axes(), values))

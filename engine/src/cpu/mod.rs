@@ -3,6 +3,9 @@
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
+pub mod attention;
+pub mod attention_backward_fused;
+mod attention_rows;
 pub mod exp;
 pub mod gelu_math;
 pub mod gemm;

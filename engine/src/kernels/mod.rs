@@ -5,6 +5,7 @@
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
+pub mod attention_backward_fused;
 pub mod column_sums;
 pub mod matmul;
 pub mod matmul_software;

@@ -7,6 +7,7 @@
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
+pub mod attention_backward_fused;
 pub mod column_sums;
 pub mod gelu_math;
 pub mod matmul;
