@@ -2,16 +2,15 @@
 
 use std::ops::Range;
 
-use pulp::{Arch, Simd, WithSimd};
-
+use super::dropout::DropRow;
 use super::gemm::Matrix;
 use crate::params::attention::Params;
 
 /// Scores below any real one; `exp_slice` turns them into 0.
 pub(super) const HIDDEN: f32 = -1e30;
 
-/// Scores held at once: 256 KiB, which leaves room for operands in a second-level cache.
-const BLOCK_SCORES: usize = 64 * 1024;
+/// Scores held at once: 128 KiB, of which backward holds two, beside the operands in a second-level cache.
+const BLOCK_SCORES: usize = 32 * 1024;
 
 /// The extents, masks and dropout of one call.
 pub(super) struct Rows<'a> {
@@ -98,15 +97,15 @@ impl<'a> Rows<'a> {
             return;
         }
         let row = item as u32 * self.params.queries + i as u32;
-        Arch::new().dispatch(DropOut {
+        let drop = DropRow {
+            key: self.key,
             row: row.wrapping_add(self.params.first_row),
             site: self.params.site,
-            head: head as u32,
-            key: self.key,
+            z: head as u32,
             threshold: self.params.threshold,
             keep_scale: self.params.keep_scale,
-            values,
-        });
+        };
+        drop.apply(values);
     }
 }
 
@@ -123,57 +122,4 @@ pub(super) fn by_head(
         parts[item * heads + head].push(row);
     }
     parts
-}
-
-/// Philox for a whole row, eight counters side by side.
-struct DropOut<'a> {
-    row: u32,
-    site: u32,
-    head: u32,
-    key: [u32; 2],
-    threshold: u32,
-    keep_scale: f32,
-    values: &'a mut [f32],
-}
-
-impl WithSimd for DropOut<'_> {
-    type Output = ();
-
-    #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) {
-        const SIDE: usize = 8;
-        for (block, values) in self.values.chunks_mut(4 * SIDE).enumerate() {
-            let first = (block * SIDE) as u32;
-            let mut words = [
-                std::array::from_fn(|at| first + at as u32),
-                [self.row; SIDE],
-                [self.site; SIDE],
-                [self.head; SIDE],
-            ];
-            let mut key = self.key;
-            for _ in 0..10 {
-                words = round(words, key);
-                key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
-            }
-            for (at, value) in values.iter_mut().enumerate() {
-                let word = words[at % 4][at / 4];
-                *value *= if word < self.threshold { 0.0 } else { self.keep_scale };
-            }
-        }
-    }
-}
-
-/// One round of [`philox`](crate::random::philox) on N counters at once: `words[w][n]` is word w of counter n.
-#[inline(always)]
-fn round<const N: usize>(words: [[u32; N]; 4], key: [u32; 2]) -> [[u32; N]; 4] {
-    let mut next = [[0; N]; 4];
-    for n in 0..N {
-        let low = u64::from(words[0][n]) * 0xD251_1F53;
-        let high = u64::from(words[2][n]) * 0xCD9E_8D57;
-        next[0][n] = (high >> 32) as u32 ^ words[1][n] ^ key[0];
-        next[1][n] = high as u32;
-        next[2][n] = (low >> 32) as u32 ^ words[3][n] ^ key[1];
-        next[3][n] = low as u32;
-    }
-    next
 }

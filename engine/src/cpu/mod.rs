@@ -4,8 +4,10 @@
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
 pub mod attention;
+pub mod attention_backward;
 pub mod attention_backward_fused;
 mod attention_rows;
+pub mod dropout;
 pub mod exp;
 pub mod gelu_math;
 pub mod gemm;
