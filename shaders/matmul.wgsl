@@ -1,7 +1,7 @@
 // matmul — products of matrices, with the bias and the GELU of a linear layer applied on the way out.
 //
 // math      C = op(A)·op(B),  C = op(A)·op(B) + 1·bᵀ,  C = gelu(U) with U = op(A)·op(B) + 1·bᵀ
-//           dU = dC ⊙ gelu′(U);  dA and dB are products again: op(A) = dU·op(B)ᵀ, op(B) = op(A)ᵀ·dU
+//           backward is products again: d op(A) = dC·op(B)ᵀ, d op(B) = op(A)ᵀ·dC; gelu′(U) is applied by gelu
 // source    definition; tiles as in docs/kernels/matmul.md
 // shapes    op(A) [M, K], op(B) [K, N], C [M, N], for each of B batches; op is a pair of strides, one of them 1
 // work      one workgroup per 64 × 64 tile, 64 lanes of 8 × 8 elements; dispatch (⌈N/64⌉, ⌈M/64⌉, splits·B)
@@ -34,12 +34,10 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;   // [B, M, N], from forward [splits, B, M, N]
 @group(0) @binding(5) var<storage, read_write> u: array<f32>;   // [B, M, N] what GELU is applied to, kept for backward
 @group(0) @binding(6) var<storage, read> partials: array<f32>;  // [splits, B, M, N]
-@group(0) @binding(7) var<storage, read> dc: array<f32>;        // [B, M, N]
-@group(0) @binding(8) var<storage, read_write> du: array<f32>;  // [B, M, N]
 
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 64u;
-const FLAT_LANES: u32 = 256u;
+const REDUCE_LANES: u32 = 256u;
 
 fn a_quad(at: u32, count: u32) -> vec4f {
     var quad = vec4f();
@@ -115,18 +113,13 @@ fn forward_gelu(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
     }
 }
 
-// Which element of C an invocation of a flat launch owns.
-fn flat(group: vec3u, groups: vec3u, lane: u32) -> u32 {
-    return (group.y * groups.x + group.x) * FLAT_LANES + lane;
-}
-
-@compute @workgroup_size(FLAT_LANES)
+@compute @workgroup_size(REDUCE_LANES)
 fn reduce(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = flat(group, groups, lane);
+    let at = (group.y * groups.x + group.x) * REDUCE_LANES + lane;
     let count = params.batches * params.rows * params.columns;
     if at < count {
         var sum = 0.0;
@@ -134,17 +127,5 @@ fn reduce(
             sum += partials[split * count + at];
         }
         c[at] = sum;
-    }
-}
-
-@compute @workgroup_size(FLAT_LANES)
-fn backward_gelu(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let at = flat(group, groups, lane);
-    if at < params.batches * params.rows * params.columns {
-        du[at] = dc[at] * gelu_slope(u[at], params.gelu_form);
     }
 }

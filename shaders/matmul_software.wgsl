@@ -1,12 +1,14 @@
-// matmul_software — the same products for adapters that emulate a GPU on the CPU.
+// matmul_software — the same products for adapters that emulate a GPU with vectors of eight lanes.
 //
 // math      as matmul
 // variant   matmul
-// source    definition; measured against tiles in workgroup memory, docs/kernels/matmul.md
+// source    definition; how it came about and what it beats is in docs/kernels/matmul.md
 // shapes    as matmul
-// work      one lane per 8 × 16 elements kept in registers, 32 lanes per 64 × 64 tile; dispatch (⌈N/64⌉, ⌈M/64⌉, splits·B)
-// cost      as matmul; each lane reads 24 words for 128 multiply-adds, and nothing waits at a barrier
-// limits    no workgroup memory; any sizes, any leading dimensions
+// work      one subgroup of 8 lanes per 32 × 64 elements: a lane holds 32 rows × 8 columns, reads 4 of the 32 words of A
+//           and gets the others by broadcast; two subgroups per 64 × 64 tile; dispatch (⌈N/64⌉, ⌈M/64⌉, splits·B)
+// cost      as matmul; a lane reads 12 words for 256 multiply-adds. An emulator spends about 20 cycles on each word that
+//           each lane reads, one instruction on the broadcast of a register, and hundreds of cycles on a barrier
+// limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory; any sizes
 // uses      shared/gelu.wgsl
 
 struct Params {
@@ -32,101 +34,198 @@ struct Params {
 @group(0) @binding(4) var<storage, read_write> c: array<f32>;   // [B, M, N], from forward [splits, B, M, N]
 @group(0) @binding(5) var<storage, read_write> u: array<f32>;   // [B, M, N] what GELU is applied to, kept for backward
 
-const LANES: u32 = 32u;
-const LANES_ACROSS: u32 = 4u;
-const LANE_ROWS: u32 = 8u;
-const LANE_COLUMNS: u32 = 16u;
+const LANES: u32 = 16u;
+const SUBGROUP: u32 = 8u;
+const LANE_ROWS: u32 = 32u;
+const LANE_COLUMNS: u32 = 8u;
 
-fn first_row(group: vec3u, lane: u32) -> u32 {
-    return group.y * 64u + lane / LANES_ACROSS * LANE_ROWS;
+// What a lane knows of its place.
+struct Place {
+    row: u32,     // first of its 32 rows
+    column: u32,  // first of its 8 columns
+    lane: u32,    // within its subgroup
+    z: u32,       // (split, batch)
 }
 
-fn first_column(group: vec3u, lane: u32) -> u32 {
-    return group.x * 64u + lane % LANES_ACROSS * LANE_COLUMNS;
+fn place(group: vec3u, subgroup: u32, lane: u32) -> Place {
+    let row = (group.y * (LANES / SUBGROUP) + subgroup) * LANE_ROWS;
+    return Place(row, (group.x * SUBGROUP + lane) * LANE_COLUMNS, lane, group.z);
 }
 
-// Element (r, 4·q + j) of the lane is sums[4·r + q][j]. Past the edge the last row or column is read again.
-fn multiply(group: vec3u, lane: u32, sums: ptr<function, array<vec4f, 32>>) {
-    let batch = group.z % params.batches;
-    let first = group.z / params.batches * params.chunk;
+// Adds to eight rows from `first` on: `rows` of lane i is op(A)[first + i, k]. Indices of `sums` are constants once this
+// is inlined, so that it stays in registers; an index that varies would send all of it to memory.
+fn add_eight(sums: ptr<function, array<vec4f, 64>>, first: u32, rows: f32, left: vec4f, right: vec4f) {
+    let row_0 = vec4f(subgroupBroadcast(rows, 0u));
+    sums[2u * first + 0u] = fma(row_0, left, sums[2u * first + 0u]);
+    sums[2u * first + 1u] = fma(row_0, right, sums[2u * first + 1u]);
+    let row_1 = vec4f(subgroupBroadcast(rows, 1u));
+    sums[2u * first + 2u] = fma(row_1, left, sums[2u * first + 2u]);
+    sums[2u * first + 3u] = fma(row_1, right, sums[2u * first + 3u]);
+    let row_2 = vec4f(subgroupBroadcast(rows, 2u));
+    sums[2u * first + 4u] = fma(row_2, left, sums[2u * first + 4u]);
+    sums[2u * first + 5u] = fma(row_2, right, sums[2u * first + 5u]);
+    let row_3 = vec4f(subgroupBroadcast(rows, 3u));
+    sums[2u * first + 6u] = fma(row_3, left, sums[2u * first + 6u]);
+    sums[2u * first + 7u] = fma(row_3, right, sums[2u * first + 7u]);
+    let row_4 = vec4f(subgroupBroadcast(rows, 4u));
+    sums[2u * first + 8u] = fma(row_4, left, sums[2u * first + 8u]);
+    sums[2u * first + 9u] = fma(row_4, right, sums[2u * first + 9u]);
+    let row_5 = vec4f(subgroupBroadcast(rows, 5u));
+    sums[2u * first + 10u] = fma(row_5, left, sums[2u * first + 10u]);
+    sums[2u * first + 11u] = fma(row_5, right, sums[2u * first + 11u]);
+    let row_6 = vec4f(subgroupBroadcast(rows, 6u));
+    sums[2u * first + 12u] = fma(row_6, left, sums[2u * first + 12u]);
+    sums[2u * first + 13u] = fma(row_6, right, sums[2u * first + 13u]);
+    let row_7 = vec4f(subgroupBroadcast(rows, 7u));
+    sums[2u * first + 14u] = fma(row_7, left, sums[2u * first + 14u]);
+    sums[2u * first + 15u] = fma(row_7, right, sums[2u * first + 15u]);
+}
+
+// Element (r, j) of the lane's 32 × 8 is sums[2·r + j / 4][j % 4]. Past the edge the last row or column is read again.
+fn multiply(at: Place, sums: ptr<function, array<vec4f, 64>>) {
+    let batch = at.z % params.batches;
+    let first = at.z / params.batches * params.chunk;
     let end = min(first + params.chunk, params.inner);
-    let row = first_row(group, lane);
-    let column = first_column(group, lane);
-    var a_at: array<u32, LANE_ROWS>;
-    var b_at: array<u32, LANE_COLUMNS>;
-    for (var r = 0u; r < LANE_ROWS; r++) {
-        a_at[r] = batch * params.a_batch + min(row + r, params.rows - 1u) * params.a_row;
-    }
-    for (var j = 0u; j < LANE_COLUMNS; j++) {
-        b_at[j] = batch * params.b_batch + min(column + j, params.columns - 1u) * params.b_column;
-    }
+    let a_start = batch * params.a_batch;
+    let b_start = batch * params.b_batch;
+    let last_row = params.rows - 1u;
+    let last_column = params.columns - 1u;
+    let a_0 = a_start + min(at.row + at.lane, last_row) * params.a_row;
+    let a_1 = a_start + min(at.row + 8u + at.lane, last_row) * params.a_row;
+    let a_2 = a_start + min(at.row + 16u + at.lane, last_row) * params.a_row;
+    let a_3 = a_start + min(at.row + 24u + at.lane, last_row) * params.a_row;
+    let b_0 = b_start + min(at.column, last_column) * params.b_column;
+    let b_1 = b_start + min(at.column + 1u, last_column) * params.b_column;
+    let b_2 = b_start + min(at.column + 2u, last_column) * params.b_column;
+    let b_3 = b_start + min(at.column + 3u, last_column) * params.b_column;
+    let b_4 = b_start + min(at.column + 4u, last_column) * params.b_column;
+    let b_5 = b_start + min(at.column + 5u, last_column) * params.b_column;
+    let b_6 = b_start + min(at.column + 6u, last_column) * params.b_column;
+    let b_7 = b_start + min(at.column + 7u, last_column) * params.b_column;
     for (var k = first; k < end; k++) {
         let a_k = k * params.a_inner;
         let b_k = k * params.b_inner;
-        var b_line: array<vec4f, 4>;
-        for (var q = 0u; q < 4u; q++) {
-            b_line[q] = vec4f(
-                b[b_at[4u * q] + b_k],
-                b[b_at[4u * q + 1u] + b_k],
-                b[b_at[4u * q + 2u] + b_k],
-                b[b_at[4u * q + 3u] + b_k],
-            );
-        }
-        for (var r = 0u; r < LANE_ROWS; r++) {
-            let factor = vec4f(a[a_at[r] + a_k]);
-            for (var q = 0u; q < 4u; q++) {
-                sums[4u * r + q] = fma(factor, b_line[q], sums[4u * r + q]);
-            }
+        let left = vec4f(b[b_0 + b_k], b[b_1 + b_k], b[b_2 + b_k], b[b_3 + b_k]);
+        let right = vec4f(b[b_4 + b_k], b[b_5 + b_k], b[b_6 + b_k], b[b_7 + b_k]);
+        add_eight(sums, 0u, a[a_0 + a_k], left, right);
+        add_eight(sums, 8u, a[a_1 + a_k], left, right);
+        add_eight(sums, 16u, a[a_2 + a_k], left, right);
+        add_eight(sums, 24u, a[a_3 + a_k], left, right);
+    }
+}
+
+fn store(at: Place, r: u32, left: vec4f, right: vec4f) {
+    let row = at.row + r;
+    let start = (at.z * params.rows + row) * params.columns;
+    for (var j = 0u; j < LANE_COLUMNS; j++) {
+        let column = at.column + j;
+        if row < params.rows && column < params.columns {
+            let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
+            c[start + column] = sum;
         }
     }
 }
 
+fn store_eight(at: Place, first: u32, sums: ptr<function, array<vec4f, 64>>) {
+    store(at, first, sums[2u * first], sums[2u * first + 1u]);
+    store(at, first + 1u, sums[2u * first + 2u], sums[2u * first + 3u]);
+    store(at, first + 2u, sums[2u * first + 4u], sums[2u * first + 5u]);
+    store(at, first + 3u, sums[2u * first + 6u], sums[2u * first + 7u]);
+    store(at, first + 4u, sums[2u * first + 8u], sums[2u * first + 9u]);
+    store(at, first + 5u, sums[2u * first + 10u], sums[2u * first + 11u]);
+    store(at, first + 6u, sums[2u * first + 12u], sums[2u * first + 13u]);
+    store(at, first + 7u, sums[2u * first + 14u], sums[2u * first + 15u]);
+}
+
 @compute @workgroup_size(LANES)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    var sums: array<vec4f, 32>;
-    multiply(group, lane, &sums);
-    for (var r = 0u; r < LANE_ROWS; r++) {
-        let row = first_row(group, lane) + r;
-        let start = (group.z * params.rows + row) * params.columns;
-        for (var j = 0u; j < LANE_COLUMNS; j++) {
-            let column = first_column(group, lane) + j;
-            if row < params.rows && column < params.columns {
-                c[start + column] = sums[4u * r + j / 4u][j % 4u];
-            }
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let at = place(group, subgroup, lane);
+    var sums: array<vec4f, 64>;
+    multiply(at, &sums);
+    store_eight(at, 0u, &sums);
+    store_eight(at, 8u, &sums);
+    store_eight(at, 16u, &sums);
+    store_eight(at, 24u, &sums);
+}
+
+fn store_bias(at: Place, r: u32, left: vec4f, right: vec4f) {
+    let row = at.row + r;
+    let start = (at.z * params.rows + row) * params.columns;
+    for (var j = 0u; j < LANE_COLUMNS; j++) {
+        let column = at.column + j;
+        if row < params.rows && column < params.columns {
+            let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
+            c[start + column] = sum + bias[column];
         }
     }
 }
 
+fn store_eight_bias(at: Place, first: u32, sums: ptr<function, array<vec4f, 64>>) {
+    store_bias(at, first, sums[2u * first], sums[2u * first + 1u]);
+    store_bias(at, first + 1u, sums[2u * first + 2u], sums[2u * first + 3u]);
+    store_bias(at, first + 2u, sums[2u * first + 4u], sums[2u * first + 5u]);
+    store_bias(at, first + 3u, sums[2u * first + 6u], sums[2u * first + 7u]);
+    store_bias(at, first + 4u, sums[2u * first + 8u], sums[2u * first + 9u]);
+    store_bias(at, first + 5u, sums[2u * first + 10u], sums[2u * first + 11u]);
+    store_bias(at, first + 6u, sums[2u * first + 12u], sums[2u * first + 13u]);
+    store_bias(at, first + 7u, sums[2u * first + 14u], sums[2u * first + 15u]);
+}
+
 @compute @workgroup_size(LANES)
-fn forward_bias(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    var sums: array<vec4f, 32>;
-    multiply(group, lane, &sums);
-    for (var r = 0u; r < LANE_ROWS; r++) {
-        let row = first_row(group, lane) + r;
-        let start = (group.z * params.rows + row) * params.columns;
-        for (var j = 0u; j < LANE_COLUMNS; j++) {
-            let column = first_column(group, lane) + j;
-            if row < params.rows && column < params.columns {
-                c[start + column] = sums[4u * r + j / 4u][j % 4u] + bias[column];
-            }
+fn forward_bias(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let at = place(group, subgroup, lane);
+    var sums: array<vec4f, 64>;
+    multiply(at, &sums);
+    store_eight_bias(at, 0u, &sums);
+    store_eight_bias(at, 8u, &sums);
+    store_eight_bias(at, 16u, &sums);
+    store_eight_bias(at, 24u, &sums);
+}
+
+fn store_gelu(at: Place, r: u32, left: vec4f, right: vec4f) {
+    let row = at.row + r;
+    let start = (at.z * params.rows + row) * params.columns;
+    for (var j = 0u; j < LANE_COLUMNS; j++) {
+        let column = at.column + j;
+        if row < params.rows && column < params.columns {
+            let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
+            let value = sum + bias[column];
+            u[start + column] = value;
+            c[start + column] = gelu(value, params.gelu_form);
         }
     }
 }
 
+fn store_eight_gelu(at: Place, first: u32, sums: ptr<function, array<vec4f, 64>>) {
+    store_gelu(at, first, sums[2u * first], sums[2u * first + 1u]);
+    store_gelu(at, first + 1u, sums[2u * first + 2u], sums[2u * first + 3u]);
+    store_gelu(at, first + 2u, sums[2u * first + 4u], sums[2u * first + 5u]);
+    store_gelu(at, first + 3u, sums[2u * first + 6u], sums[2u * first + 7u]);
+    store_gelu(at, first + 4u, sums[2u * first + 8u], sums[2u * first + 9u]);
+    store_gelu(at, first + 5u, sums[2u * first + 10u], sums[2u * first + 11u]);
+    store_gelu(at, first + 6u, sums[2u * first + 12u], sums[2u * first + 13u]);
+    store_gelu(at, first + 7u, sums[2u * first + 14u], sums[2u * first + 15u]);
+}
+
 @compute @workgroup_size(LANES)
-fn forward_gelu(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    var sums: array<vec4f, 32>;
-    multiply(group, lane, &sums);
-    for (var r = 0u; r < LANE_ROWS; r++) {
-        let row = first_row(group, lane) + r;
-        let start = (group.z * params.rows + row) * params.columns;
-        for (var j = 0u; j < LANE_COLUMNS; j++) {
-            let column = first_column(group, lane) + j;
-            if row < params.rows && column < params.columns {
-                let value = sums[4u * r + j / 4u][j % 4u] + bias[column];
-                u[start + column] = value;
-                c[start + column] = gelu(value, params.gelu_form);
-            }
-        }
-    }
+fn forward_gelu(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let at = place(group, subgroup, lane);
+    var sums: array<vec4f, 64>;
+    multiply(at, &sums);
+    store_eight_gelu(at, 0u, &sums);
+    store_eight_gelu(at, 8u, &sums);
+    store_eight_gelu(at, 16u, &sums);
+    store_eight_gelu(at, 24u, &sums);
 }

@@ -1,2 +1,7 @@
 //! wgrad: the command line.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    wgrad::cli::main()
+}

@@ -1,7 +1,9 @@
 //! All tests of the workspace, one binary.
 
+mod data;
 mod demo_corpus;
 mod engine;
+mod models;
 mod ops;
 mod retrieval;
 mod tidy;

@@ -2,6 +2,42 @@
 //!
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
+/// Uniforms of `shaders/activation.wgsl`.
+#[rustfmt::skip]
+pub mod activation {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `activation` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+    }
+}
+
+/// Uniforms of `shaders/adamw.wgsl`.
+#[rustfmt::skip]
+pub mod adamw {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `adamw` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of this arena, a multiple of 4.
+        pub words: u32,
+        /// β₂.
+        pub beta2: f32,
+        /// 1 − β₁, rounded once: 1 − 0.999 in f32 would be off by 5e-5.
+        pub gain1: f32,
+        /// 1 − β₂.
+        pub gain2: f32,
+        /// ε.
+        pub epsilon: f32,
+    }
+}
+
 /// Uniforms of `shaders/add.wgsl`.
 #[rustfmt::skip]
 pub mod add {
@@ -171,6 +207,206 @@ pub mod column_sums {
     }
 }
 
+/// Uniforms of `shaders/contrastive.wgsl`.
+#[rustfmt::skip]
+pub mod contrastive {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `contrastive` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, queries of this chunk.
+        pub rows: u32,
+        /// N.
+        pub passages: u32,
+        /// 1 if duplicates of the target are hidden, 0 if there are no ids.
+        pub has_ids: u32,
+        /// 1/τ.
+        pub inverse_temperature: f32,
+    }
+}
+
+/// Uniforms of `shaders/dropout.wgsl`.
+#[rustfmt::skip]
+pub mod dropout {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `dropout` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// of this batch in the global batch.
+        pub first_row: u32,
+        /// a random word below it drops.
+        pub threshold: u32,
+        /// 1/(1 − p).
+        pub keep_scale: f32,
+    }
+}
+
+/// Uniforms of `shaders/elementwise.wgsl`.
+#[rustfmt::skip]
+pub mod elementwise {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `elementwise` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// f.
+        pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/embedding.wgsl`.
+#[rustfmt::skip]
+pub mod embedding {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `embedding` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// H.
+        pub channels: u32,
+        /// V.
+        pub table_rows: u32,
+        /// P.
+        pub pieces: u32,
+        /// positions of one piece.
+        pub piece: u32,
+    }
+}
+
+/// Uniforms of `shaders/fused_loss.wgsl`.
+#[rustfmt::skip]
+pub mod fused_loss {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `fused_loss` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// R.
+        pub rows: u32,
+        /// ⌈E / 4⌉.
+        pub quads: u32,
+    }
+}
+
+/// Uniforms of `shaders/gather_rows.wgsl`.
+#[rustfmt::skip]
+pub mod gather_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `gather_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_out: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
+/// Uniforms of `shaders/gelu.wgsl`.
+#[rustfmt::skip]
+pub mod gelu {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `gelu` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// 0 erf, 1 tanh.
+        pub form: u32,
+    }
+}
+
+/// Uniforms of `shaders/l2_normalize.wgsl`.
+#[rustfmt::skip]
+pub mod l2_normalize {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `l2_normalize` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// ε, smallest length divided by.
+        pub epsilon: f32,
+    }
+}
+
+/// Uniforms of `shaders/layer_norm.wgsl`.
+#[rustfmt::skip]
+pub mod layer_norm {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `layer_norm` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+        /// ε, added to the variance.
+        pub epsilon: f32,
+        /// 1 if `residual` is added, 0 if it is a stand-in.
+        pub has_residual: u32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// of this batch in the global batch.
+        pub first_row: u32,
+        /// a random word below it drops; 0 drops nothing.
+        pub threshold: u32,
+        /// 1/(1 − p).
+        pub keep_scale: f32,
+        /// rows of one strip of backward_params.
+        pub strip_rows: u32,
+        /// S = ⌈N / strip_rows⌉.
+        pub strips: u32,
+    }
+}
+
+/// Uniforms of `shaders/linear_cross_entropy.wgsl`.
+#[rustfmt::skip]
+pub mod linear_cross_entropy {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `linear_cross_entropy` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, rows of this chunk.
+        pub rows: u32,
+        /// V.
+        pub vocabulary: u32,
+        /// 1 if db already holds the sum over earlier chunks, 0 for the first.
+        pub accumulates: u32,
+    }
+}
+
 /// Uniforms of `shaders/matmul.wgsl`.
 #[rustfmt::skip]
 pub mod matmul {
@@ -206,5 +442,97 @@ pub mod matmul {
         pub splits: u32,
         /// GELU_ERF or GELU_TANH.
         pub gelu_form: u32,
+    }
+}
+
+/// Uniforms of `shaders/mean_pool.wgsl`.
+#[rustfmt::skip]
+pub mod mean_pool {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `mean_pool` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub texts: u32,
+        /// T.
+        pub tokens: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
+/// Uniforms of `shaders/reduce.wgsl`.
+#[rustfmt::skip]
+pub mod reduce {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `reduce` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// P.
+        pub partials: u32,
+        /// f.
+        pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/replace_rows.wgsl`.
+#[rustfmt::skip]
+pub mod replace_rows {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `replace_rows` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows_in: u32,
+        /// R.
+        pub rows_replaced: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
+/// Uniforms of `shaders/sum_of_squares.wgsl`.
+#[rustfmt::skip]
+pub mod sum_of_squares {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `sum_of_squares` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of this arena, a multiple of 4.
+        pub words: u32,
+        /// where this arena's partial sums begin.
+        pub first_partial: u32,
+        /// P, of all arenas.
+        pub partials: u32,
+        /// c, no clipping if 0.
+        pub max_norm: f32,
+    }
+}
+
+/// Uniforms of `shaders/top_k.wgsl`.
+#[rustfmt::skip]
+pub mod top_k {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `top_k` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub columns: u32,
+        /// how many to keep.
+        pub k: u32,
     }
 }

@@ -152,6 +152,11 @@ impl Tensor {
         self.node.is_some()
     }
 
+    /// Whether an operation on it would be recorded: it is tracked, outside of [`no_grad`].
+    pub fn wants_gradient(&self) -> bool {
+        self.is_tracked() && RECORDING.get()
+    }
+
     pub(crate) fn node(&self) -> Option<&Arc<Node>> {
         self.node.as_ref()
     }

@@ -1,1 +1,7 @@
-//! wgrad-losses.
+//! wgrad-losses: what pre-training and fine-tuning minimise, one formula one file.
+
+pub mod contrastive;
+pub mod masked_lm;
+
+pub use contrastive::contrastive;
+pub use masked_lm::masked_lm;

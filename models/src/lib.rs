@@ -1,1 +1,17 @@
-//! wgrad-models.
+//! wgrad-models: the encoders of retrieval pre-training, one paper one file.
+//!
+//! Every file follows its paper: configuration, parameters under their published names, then one expression an
+//! equation. Losses live elsewhere; an objective of the `wgrad` package joins the two.
+
+pub mod bert;
+pub mod layers;
+pub mod published;
+pub mod retriever;
+pub mod retromae;
+pub mod tokens;
+
+pub use bert::{Bert, MaskedLm};
+pub use layers::Mode;
+pub use retriever::{Pooling, Retriever, Similarity, represent};
+pub use retromae::RetroMae;
+pub use tokens::{InputError, Tokens, Visible};

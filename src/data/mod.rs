@@ -1,3 +1,38 @@
-//! Text in, host arrays out: nothing here knows a tensor.
+//! From text on disk to batches of token ids: host arrays only, never a tensor.
+//!
+//! Reading order: documents come from [`text`] and [`beir`], become ids through [`tokenizer`], lie in [`blocks`]
+//! (in memory, or memory-mapped by [`shards`]), are drawn by a [`sampler`], masked by [`masking`], padded by
+//! [`collate`] and [`pairs`], and arrive ahead of the device through a [`loader`].
+//!
+//! A batch is a pure function of (seed, step, data set): it does not depend on the number of workers, and a run
+//! resumed at step s sees the batches that would have followed.
 
+pub mod beir;
+pub mod blocks;
+pub mod collate;
+pub mod error;
+pub mod files;
+pub mod loader;
+pub mod masking;
+pub mod pairs;
+pub mod random;
+pub mod records;
+pub mod retromae;
 pub mod rust_docs;
+pub mod sampler;
+pub mod shards;
+pub mod spans;
+pub mod text;
+pub mod tokenizer;
+pub mod wordpiece;
+
+pub use blocks::TokenBlocks;
+pub use collate::{MlmBatch, MlmCollator, Padding, TokenBatch};
+pub use error::{Error, Result};
+pub use loader::Loader;
+pub use pairs::{JointBatch, PairBatch, PairCollator};
+pub use records::{Record, Records};
+pub use retromae::{RetroMaeBatch, RetroMaeCollator};
+pub use sampler::{Draw, Sampler};
+pub use spans::SpanPairs;
+pub use tokenizer::{SpecialIds, Tokenizer};

@@ -1,5 +1,7 @@
 //! Ranks documents for queries and says how good the ranking is.
 
 pub mod bm25;
+pub mod encode;
 pub mod metrics;
+pub mod search;
 pub mod trec;

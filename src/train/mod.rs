@@ -6,11 +6,19 @@
 pub mod atomic;
 pub mod chart;
 mod error;
+pub mod finetune;
+pub mod gradients;
 pub mod metrics;
+pub mod objective;
+pub mod pretrain;
+pub mod probe;
 pub mod progress;
 pub mod recipe;
 pub mod report;
 pub mod run_folder;
+pub mod session;
+mod state;
 pub mod tensorboard;
+pub mod trainer;
 
 pub use error::Error;

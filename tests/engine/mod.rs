@@ -2,3 +2,5 @@
 
 mod graph;
 mod memory;
+mod optimizer;
+mod schedule;

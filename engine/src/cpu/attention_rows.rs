@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::dropout::DropRow;
+use super::drop_row::DropRow;
 use super::gemm::Matrix;
 use crate::params::attention::Params;
 

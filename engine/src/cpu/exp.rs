@@ -74,8 +74,9 @@ impl WithSimd for Max<'_> {
 const HIGHEST: f32 = 88.37;
 const LOWEST: f32 = -87.33;
 
+/// eˣ, for loops that `pulp` compiles.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(super) fn exp(x: f32) -> f32 {
     // Comparisons, not `clamp`: a NaN must pass.
     let bounded = if x > HIGHEST { HIGHEST } else { x };
     let bounded = if bounded < LOWEST { LOWEST } else { bounded };

@@ -2,7 +2,7 @@
 
 use rayon::prelude::*;
 
-use super::gelu_math::{gelu_slice, gelu_slope_slice};
+use super::gelu::gelu_slice;
 use super::gemm::{Matrix, Onto, Threads, multiply};
 use crate::params::matmul::Params;
 
@@ -42,12 +42,6 @@ pub fn forward_gelu(
     });
 }
 
-/// dU = dC ⊙ gelu′(U).
-pub fn backward_gelu(params: &Params, (u, dc): (&[f32], &[f32]), du: &mut [f32]) {
-    let blocks = du.par_chunks_mut(BLOCK).zip(u.par_chunks(BLOCK).zip(dc.par_chunks(BLOCK)));
-    blocks.for_each(|(du, (u, dc))| gelu_slope_slice(u, dc, du, params.gelu_form));
-}
-
 /// Product `z` of (split, batch).
 fn one(params: &Params, a: &[f32], b: &[f32], z: usize, c: &mut [f32], threads: Threads) {
     let [rows, columns, inner] = [params.rows, params.columns, params.inner].map(|n| n as usize);
@@ -56,7 +50,7 @@ fn one(params: &Params, a: &[f32], b: &[f32], z: usize, c: &mut [f32], threads: 
     let [b_inner, b_column, b_batch] =
         [params.b_inner, params.b_column, params.b_batch].map(|n| n as usize);
     let (batch, split) = (z % params.batches as usize, z / params.batches as usize);
-    let first = split * params.chunk as usize;
+    let first = inner.min(split * params.chunk as usize);
     let share = inner.min(first + params.chunk as usize) - first;
     let a = &a[batch * a_batch + first * a_inner..];
     let b = &b[batch * b_batch + first * b_inner..];

@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Workgroups along one dimension.
     pub max_groups: u32,
+    /// Lanes of every subgroup, where that is one number and kernels may use subgroups.
+    pub subgroup: Option<u32>,
 }
 
 /// A place where kernels run. Cheap to clone; two clones are the same device.
@@ -107,6 +109,7 @@ impl Device {
                 max_workgroup_bytes: u32::MAX,
                 max_invocations: u32::MAX,
                 max_groups: u32::MAX,
+                subgroup: None,
             },
             Backend::Gpu(gpu) => gpu.limits,
         }

@@ -29,7 +29,7 @@ impl Kernel for Forward<'_> {
     const STEM: &'static str = "matmul_software";
     const ENTRY: &'static str = "forward";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [32, 1, 1];
+    const WORKGROUP: [u32; 3] = [16, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {
@@ -70,7 +70,7 @@ impl Kernel for ForwardBias<'_> {
     const STEM: &'static str = "matmul_software";
     const ENTRY: &'static str = "forward_bias";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [32, 1, 1];
+    const WORKGROUP: [u32; 3] = [16, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {
@@ -115,7 +115,7 @@ impl Kernel for ForwardGelu<'_> {
     const STEM: &'static str = "matmul_software";
     const ENTRY: &'static str = "forward_gelu";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [32, 1, 1];
+    const WORKGROUP: [u32; 3] = [16, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {

@@ -2,11 +2,30 @@
 //!
 //! @generated from shaders/*.wgsl; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
 
+pub mod activation;
+pub mod adamw;
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod column_sums;
+pub mod contrastive;
+pub mod dropout;
+pub mod elementwise;
+pub mod embedding;
+pub mod fused_loss;
+pub mod gather_rows;
+pub mod gelu;
+pub mod l2_normalize;
+pub mod layer_norm;
+pub mod layer_norm_rows;
+pub mod layer_norm_vec4;
+pub mod linear_cross_entropy;
 pub mod matmul;
 pub mod matmul_software;
 pub mod matmul_vec4;
+pub mod mean_pool;
+pub mod reduce;
+pub mod replace_rows;
+pub mod sum_of_squares;
+pub mod top_k;

@@ -1,11 +1,10 @@
 //! The layers that are a product: `y = x·Wᵀ + b`, and the same under GELU.
 
 use super::column_sums;
-use super::gelu::Gelu;
+use super::gelu::{Gelu, gelu_backward};
 use super::matmul::{Transpose, product};
 use super::product::{Finish, Product};
-use crate::device::{Buffer, Launch};
-use crate::kernels::matmul::{BackwardGelu, Params};
+use crate::device::Buffer;
 use crate::tensor::{Backward, Tensor};
 
 /// Maps rows linearly: `y = x·Wᵀ + b`.
@@ -44,13 +43,14 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
 /// If the shapes do not fit.
 ///
 /// # Source
-/// Kernels `shaders/matmul.wgsl` and its variants; GELU as in `shaders/shared/gelu.wgsl`.
+/// Kernels `shaders/matmul.wgsl` and its variants, backward also `shaders/gelu.wgsl`.
 #[track_caller]
 pub fn linear_gelu(x: &Tensor, weight: &Tensor, bias: &Tensor, form: Gelu) -> Tensor {
     let finish = Finish::Gelu(bias.buffer(), form);
     let (y, u) = forward("linear_gelu", x, weight, Some(bias), finish);
     let u = u.expect("a product finished by GELU gives what it was applied to");
     let layer = Saved { x: x.detach(), weight: weight.detach() };
+    let u = Tensor::new(x.device(), y.shape().clone(), u);
     y.record("linear_gelu", [x, weight, bias], SavedGelu { layer, u, form })
 }
 
@@ -113,26 +113,13 @@ impl Backward<3> for Saved {
 /// As [`Saved`], and the argument of GELU.
 struct SavedGelu {
     layer: Saved,
-    u: Buffer,
+    u: Tensor,
     form: Gelu,
 }
 
 impl Backward<3> for SavedGelu {
     fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
         let Self { layer, u, form } = *self;
-        let elements = u.words();
-        let device = dy.device();
-        let params = Params {
-            rows: 1,
-            columns: elements as u32,
-            batches: 1,
-            gelu_form: form as u32,
-            ..bytemuck::Zeroable::zeroed()
-        };
-        let mut du = device.buffer(elements);
-        let launch = Launch::lanes(elements, 256).flops(20 * elements).words(3 * elements);
-        device.run(BackwardGelu { params, u: &u, dc: dy.buffer(), du: &mut du }, launch);
-        let du = Tensor::new(device, dy.shape().clone(), du);
-        layer.gradients(&du, wants)
+        layer.gradients(&gelu_backward(&u, dy, form), wants)
     }
 }

@@ -42,10 +42,12 @@ enum Variant {
     Tiled,
     /// `shaders/matmul_vec4.wgsl`, strides in multiples of 4.
     Vec4,
-    /// `shaders/matmul_software.wgsl`, for emulated GPUs.
+    /// `shaders/matmul_software.wgsl`, for emulated GPUs with subgroups of [`EMULATED_SUBGROUP`].
     Software,
 }
 
+/// Lanes of a subgroup for which `matmul_software.wgsl` is written: 256-bit vectors of f32.
+const EMULATED_SUBGROUP: u32 = 8;
 /// Workgroups that fill a large GPU about once; below it, tiles get smaller and K is shared out.
 const FULL: usize = 128;
 /// Least share of K that one workgroup sums: below it the partial sums cost more than they gain.
@@ -54,6 +56,11 @@ const LEAST_SHARE: usize = 256;
 const MOST_SHARES: usize = 16;
 
 impl Product {
+    /// Sizes and strides of one product: `[M, N, K]`, words from one row and one column of op(A) to the next, and of op(B).
+    pub(super) fn new([rows, columns, inner]: [usize; 3], a: [usize; 2], b: [usize; 2]) -> Self {
+        Self { rows, columns, inner, batches: 1, a: [a[0], a[1], 0], b: [b[0], b[1], 0] }
+    }
+
     /// Computes C = op(A)·op(B) and finishes it; also gives what GELU was applied to.
     pub(super) fn run(
         &self,
@@ -62,39 +69,55 @@ impl Product {
         b: &Buffer,
         finish: Finish<'_>,
     ) -> (Buffer, Option<Buffer>) {
+        let mut c = device.buffer(self.batches * self.rows * self.columns);
+        let u = self.run_into(device, a, b, finish, &mut c);
+        (c, u)
+    }
+
+    /// As [`Product::run`], into memory that the caller has.
+    pub(super) fn run_into(
+        &self,
+        device: &Device,
+        a: &Buffer,
+        b: &Buffer,
+        finish: Finish<'_>,
+        c: &mut Buffer,
+    ) -> Option<Buffer> {
         let plain = matches!(finish, Finish::Plain);
         let (variant, splits) = self.plan(device, plain);
         let params = self.params(splits, &finish);
         let words = self.batches * self.rows * self.columns;
-        let mut c = device.buffer(words * splits);
         let mut u = matches!(finish, Finish::Gelu(..)).then(|| device.buffer(words));
+        let mut partials = (splits > 1).then(|| device.buffer(words * splits));
         let launch = self.launch(variant, splits);
         macro_rules! forward {
-            ($kernels:ident) => {
+            ($kernels:ident) => {{
+                let c = partials.as_mut().unwrap_or(c);
                 match (finish, &mut u) {
-                    (Finish::Gelu(bias, _), Some(u)) => device
-                        .run($kernels::ForwardGelu { params, a, b, bias, c: &mut c, u }, launch),
-                    (Finish::Bias(bias), _) => {
-                        device.run($kernels::ForwardBias { params, a, b, bias, c: &mut c }, launch)
+                    (Finish::Gelu(bias, _), Some(u)) => {
+                        device.run($kernels::ForwardGelu { params, a, b, bias, c, u }, launch)
                     }
-                    _ => device.run($kernels::Forward { params, a, b, c: &mut c }, launch),
+                    (Finish::Bias(bias), _) => {
+                        device.run($kernels::ForwardBias { params, a, b, bias, c }, launch)
+                    }
+                    _ => device.run($kernels::Forward { params, a, b, c }, launch),
                 }
-            };
+            }};
         }
         match variant {
             Variant::Tiled => forward!(matmul),
             Variant::Vec4 => forward!(matmul_vec4),
             Variant::Software => forward!(matmul_software),
         }
-        if splits == 1 {
-            return (c, u);
+        if let Some(partials) = &partials {
+            sum_matrices_into(device, partials, splits, c);
         }
-        (sum_matrices(device, &c, splits, words), None)
+        u
     }
 
     fn params(&self, splits: usize, finish: &Finish<'_>) -> Params {
         let share = self.inner.div_ceil(splits).next_multiple_of(16).max(16);
-        let gelu_form = if let Finish::Gelu(_, form) = finish { *form as u32 } else { 0 };
+        let gelu_form = if let Finish::Gelu(_, form) = finish { form.form() } else { 0 };
         let [a_row, a_inner, a_batch] = self.a.map(|stride| stride as u32);
         let [b_inner, b_column, b_batch] = self.b.map(|stride| stride as u32);
         Params {
@@ -119,7 +142,7 @@ impl Product {
         if device.is_cpu() {
             return (Variant::Tiled, 1);
         }
-        if device.is_software() {
+        if device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP) {
             return (Variant::Software, 1);
         }
         let tiles = |side| self.batches * self.rows.div_ceil(side) * self.columns.div_ceil(side);
@@ -173,6 +196,13 @@ pub(super) fn sum_matrices(
     count: usize,
     words: usize,
 ) -> Buffer {
+    let mut c = device.buffer(words);
+    sum_matrices_into(device, matrices, count, &mut c);
+    c
+}
+
+fn sum_matrices_into(device: &Device, matrices: &Buffer, count: usize, c: &mut Buffer) {
+    let words = c.words();
     let params = Params {
         rows: 1,
         columns: words as u32,
@@ -180,9 +210,7 @@ pub(super) fn sum_matrices(
         splits: count as u32,
         ..Params::zeroed()
     };
-    let mut c = device.buffer(words);
     let launch =
         Launch::lanes(words, 256).flops(words * count.saturating_sub(1)).words(words * (count + 1));
-    device.run(Reduce { params, partials: matrices, c: &mut c }, launch);
-    c
+    device.run(Reduce { params, partials: matrices, c }, launch);
 }

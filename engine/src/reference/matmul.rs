@@ -3,7 +3,7 @@
 use rayon::prelude::*;
 
 use super::Real;
-use super::gelu_math::{gelu, gelu_slope};
+use super::gelu_math::gelu;
 use crate::params::matmul::Params;
 
 /// C = op(A)·op(B), or for several splits the sum over each share of K: [splits, B, M, N].
@@ -43,13 +43,6 @@ pub fn reduce<T: Real>(params: &Params, partials: &[T], c: &mut [T]) {
     let count = c.len();
     for (at, c) in c.iter_mut().enumerate() {
         *c = (0..params.splits as usize).map(|split| partials[split * count + at]).sum();
-    }
-}
-
-/// dU = dC ⊙ gelu′(U).
-pub fn backward_gelu<T: Real>(params: &Params, (u, dc): (&[T], &[T]), du: &mut [T]) {
-    for ((du, u), dc) in du.iter_mut().zip(u).zip(dc) {
-        *du = *dc * gelu_slope(*u, params.gelu_form);
     }
 }
 

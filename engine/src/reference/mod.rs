@@ -4,13 +4,31 @@
 //! (but for the stems of [`crate::cpu`], where a matrix product library does the heavy work).
 //! A twin takes the shader's `Params`, then what the entry point reads, then what it writes, in binding order.
 
+pub mod activation;
+pub mod adamw;
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod column_sums;
+pub mod contrastive;
+pub mod dropout;
+pub mod elementwise;
+pub mod embedding;
+pub mod fused_loss;
+pub mod gather_rows;
+pub mod gelu;
 pub mod gelu_math;
+pub mod l2_normalize;
+mod lanes;
+pub mod layer_norm;
+pub mod linear_cross_entropy;
 pub mod matmul;
+pub mod mean_pool;
 mod real;
+pub mod reduce;
+pub mod replace_rows;
+pub mod sum_of_squares;
+pub mod top_k;
 
 pub use real::Real;

@@ -1,0 +1,155 @@
+//! Losses over the rows of a product L·Rᵀ, whose gradients are computed together with them.
+//!
+//! The scores of a chunk of rows live once: as scores, then in place as their gradient, then as an operand of
+//! dL = G·R and dR = Gᵀ·L. So a step costs the same three products whether it has one chunk or many; waiting for the
+//! gradient of the loss would cost a fourth, to compute the scores again, or the memory of all scores. When that
+//! gradient arrives, it scales what is there.
+
+use super::Targets;
+use super::product::{Finish, Product};
+use crate::device::{Buffer, Device, Launch};
+use crate::kernels::fused_loss::{Accumulate, Backward as BackwardKernel, Forward, Params};
+use crate::tensor::{Backward, Tensor};
+
+/// Most bytes of the scores of one chunk.
+const CHUNK_BYTES: u64 = 64 << 20;
+/// Chunks start at multiples of 64 rows, so that every view of them is aligned for binding.
+const ROW_STEP: usize = 64;
+
+/// A chunk of rows whose scores have been computed.
+pub(super) struct Chunk<'a> {
+    /// How many rows it has.
+    pub rows: usize,
+    /// Whether it is not the first.
+    pub continues: bool,
+    /// `[rows]`: the class of each row.
+    pub classes: Buffer,
+    /// `[1]`: what each row that counts adds to the mean.
+    pub row_weight: &'a Buffer,
+    /// `[rows, C]`: the scores; the gradient of the mean with respect to them, if one is wanted.
+    pub scores: Buffer,
+    /// `[rows]`: to be written.
+    pub row_losses: Buffer,
+}
+
+/// The scores `left · rightᵀ + bias` that a loss is taken of.
+pub(super) struct Scores<'a> {
+    /// `[R, D]`.
+    pub left: &'a Tensor,
+    /// `[C, D]`.
+    pub right: &'a Tensor,
+    /// `[C]`.
+    pub bias: Option<&'a Tensor>,
+    /// The class of each row among the C.
+    pub targets: &'a Targets,
+}
+
+impl Scores<'_> {
+    /// Runs `row_kernels` on each chunk in order and gives the mean loss, with the gradients of left and right where wanted.
+    pub(super) fn mean_loss(
+        &self,
+        mut row_kernels: impl FnMut(&mut Chunk<'_>),
+    ) -> (Tensor, [Option<Tensor>; 2]) {
+        let Self { left, right, bias, targets } = *self;
+        let device = left.device();
+        let ([rows, width], [columns, _]) = (matrix(left), matrix(right));
+        let row_losses = device.buffer(rows);
+        let [mut dleft, mut dright] = [left, right].map(|parent| gradient_of(parent, rows));
+        let step = rows_per_chunk(device, rows, columns);
+        for first in (0..rows).step_by(step.max(1)) {
+            let count = step.min(rows - first);
+            let part = |buffer: &Buffer, width: usize| buffer.view(first * width, count * width);
+            let left = part(left.buffer(), width);
+            let scores = Product::new([count, columns, width], [width, 1], [1, width]);
+            let finish = bias.map_or(Finish::Plain, |bias| Finish::Bias(bias.buffer()));
+            let (scores, _) = scores.run(device, &left, right.buffer(), finish);
+            let mut chunk = Chunk {
+                rows: count,
+                continues: first > 0,
+                classes: part(targets.classes(), 1),
+                row_weight: targets.row_weight(),
+                scores,
+                row_losses: part(&row_losses, 1),
+            };
+            row_kernels(&mut chunk);
+            if let Some(dleft) = &mut dleft {
+                let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
+                let mut dleft = part(dleft.buffer(), width);
+                product.run_into(device, &chunk.scores, right.buffer(), Finish::Plain, &mut dleft);
+            }
+            if let Some(dright) = &mut dright {
+                let product = Product::new([columns, width, count], [1, columns], [width, 1]);
+                if chunk.continues {
+                    let (share, _) = product.run(device, &chunk.scores, &left, Finish::Plain);
+                    accumulate(&share, dright);
+                } else {
+                    product.run_into(
+                        device,
+                        &chunk.scores,
+                        &left,
+                        Finish::Plain,
+                        dright.buffer_mut(),
+                    );
+                }
+            }
+        }
+        let mut loss = device.buffer(1);
+        let params = Params { rows: rows as u32, quads: 0 };
+        let row_weight = targets.row_weight();
+        let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
+        device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
+        (Tensor::new(device, [], loss), [dleft, dright])
+    }
+}
+
+/// Memory for the gradient of `parent`, if it wants one; the chunks write it, and without rows it is zeros.
+pub(super) fn gradient_of(parent: &Tensor, rows: usize) -> Option<Tensor> {
+    let device = parent.device();
+    let words = parent.shape().elements();
+    let buffer = || match rows {
+        0 => device.upload_f32(&vec![0.0; words]),
+        _ => device.buffer(words),
+    };
+    parent.wants_gradient().then(|| Tensor::new(device, parent.shape().clone(), buffer()))
+}
+
+fn accumulate(share: &Buffer, gradient: &mut Tensor) {
+    let device = gradient.device().clone();
+    let quads = share.words().div_ceil(4);
+    let params = Params { rows: 0, quads: quads as u32 };
+    let kernel = Accumulate { params, share, gradient: gradient.buffer_mut() };
+    device.run(kernel, Launch::lanes(quads, 256).flops(4 * quads).words(12 * quads));
+}
+
+/// Rows and width of a matrix.
+#[track_caller]
+fn matrix(tensor: &Tensor) -> [usize; 2] {
+    tensor.shape().axes().try_into().expect("the ops check that both operands are matrices")
+}
+
+/// As many rows as fit, evenly spread over the chunks that this makes.
+fn rows_per_chunk(device: &Device, rows: usize, columns: usize) -> usize {
+    let budget = device.limits().max_binding_bytes.min(CHUNK_BYTES) as usize;
+    let fitting = (budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP).max(ROW_STEP);
+    let chunks = rows.div_ceil(fitting).max(1);
+    rows.div_ceil(chunks).next_multiple_of(ROW_STEP)
+}
+
+/// Gradients that already hold ∂L/∂parent, to be scaled by the gradient of L.
+pub(super) struct Saved<const N: usize>(pub(super) [Option<Tensor>; N]);
+
+impl<const N: usize> Backward<N> for Saved<N> {
+    fn backward(self: Box<Self>, dloss: &Tensor, _: [bool; N]) -> [Option<Tensor>; N] {
+        self.0.map(|gradient| {
+            let mut gradient = gradient?;
+            let quads = gradient.shape().elements().div_ceil(4);
+            let params = Params { rows: 0, quads: quads as u32 };
+            let launch = Launch::lanes(quads, 256).flops(4 * quads).words(8 * quads);
+            let dloss_buffer = dloss.buffer();
+            let kernel =
+                BackwardKernel { params, dloss: dloss_buffer, gradient: gradient.buffer_mut() };
+            dloss.device().run(kernel, launch);
+            Some(gradient)
+        })
+    }
+}

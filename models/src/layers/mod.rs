@@ -1,0 +1,9 @@
+//! Blocks that several papers define alike, each with its parameters.
+
+mod layer_norm;
+mod linear;
+mod mode;
+
+pub use layer_norm::LayerNorm;
+pub use linear::Linear;
+pub use mode::Mode;

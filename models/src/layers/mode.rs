@@ -1,0 +1,34 @@
+//! Whether a forward trains or evaluates.
+
+use std::cell::Cell;
+
+use wgrad_engine::Tensor;
+use wgrad_engine::random::Dropout;
+
+/// Training with dropout, or evaluation without. One forward of a model uses one mode: each dropout it asks
+/// for gets the next site number, so a replay of the same forward draws the same masks.
+pub struct Mode {
+    key: Option<Tensor>,
+    site: Cell<u32>,
+    first_row: u32,
+}
+
+impl Mode {
+    /// No dropout anywhere.
+    pub fn evaluation() -> Self {
+        Self { key: None, site: Cell::new(0), first_row: 0 }
+    }
+
+    /// Dropout under `key`, u32 `[2]`: the words of seed and step, in a buffer that is rewritten each step.
+    pub fn training(key: &Tensor) -> Self {
+        Self { key: Some(key.clone()), site: Cell::new(0), first_row: 0 }
+    }
+
+    /// The next dropout of the model; `None` in evaluation or for probability 0.
+    pub fn dropout(&self, probability: f32) -> Option<Dropout> {
+        let site = self.site.get();
+        self.site.set(site + 1);
+        let key = self.key.as_ref().filter(|_| probability > 0.0)?;
+        Some(Dropout { probability, key: key.clone(), site, first_row: self.first_row })
+    }
+}

@@ -1,0 +1,48 @@
+//! How published checkpoints name what these models declare.
+
+/// The name under which these models declare a published tensor; `None` for buffers, aliases of tied tensors and
+/// heads that no model here has.
+///
+/// Checkpoints come with and without the `bert.` prefix, with LayerNorm's old names `gamma` and `beta`, and with
+/// the tied output matrix stored again as `cls.predictions.decoder.weight`.
+pub fn canonical(published: &str) -> Option<String> {
+    let renamed = match published.rsplit_once('.') {
+        Some((path, "gamma")) => format!("{path}.weight"),
+        Some((path, "beta")) => format!("{path}.bias"),
+        Some((_, "position_ids" | "token_type_ids")) => return None,
+        _ => published.to_string(),
+    };
+    let name = renamed.as_str();
+    match name {
+        "cls.predictions.decoder.weight" => None,
+        "cls.predictions.decoder.bias" => Some("cls.predictions.bias".into()),
+        _ if name.contains("pooler.") || name.starts_with("cls.seq_relationship.") => None,
+        _ if name.starts_with("embeddings.") || name.starts_with("encoder.") => {
+            Some(format!("bert.{name}"))
+        }
+        _ => Some(renamed),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    #[test]
+    fn every_published_form_is_known() {
+        let word = "bert.embeddings.word_embeddings.weight";
+        for (published, expected) in [
+            (word, Some(word)),
+            ("embeddings.word_embeddings.weight", Some(word)),
+            ("bert.embeddings.LayerNorm.gamma", Some("bert.embeddings.LayerNorm.weight")),
+            ("embeddings.LayerNorm.beta", Some("bert.embeddings.LayerNorm.bias")),
+            ("bert.embeddings.position_ids", None),
+            ("cls.predictions.decoder.weight", None),
+            ("cls.predictions.decoder.bias", Some("cls.predictions.bias")),
+            ("bert.pooler.dense.weight", None),
+            ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
+        ] {
+            assert_eq!(canonical(published).as_deref(), expected, "{published}");
+        }
+    }
+}

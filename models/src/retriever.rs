@@ -1,0 +1,76 @@
+//! A text encoder for retrieval: one vector a text (Karpukhin et al. 2020, arXiv:2004.04906, §3.1).
+
+use wgrad_engine::{Device, Tensor};
+use wgrad_engine::ops::{self, Rows};
+
+use crate::bert::Bert;
+use crate::layers::Mode;
+use crate::tokens::Tokens;
+
+/// How the states of a text become one vector.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Pooling {
+    /// The state of the first token.
+    #[default]
+    Cls,
+    /// The mean over tokens that are no padding.
+    Mean,
+}
+
+/// How two vectors are compared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Similarity {
+    /// ⟨q, p⟩ of vectors of unit length.
+    #[default]
+    Cosine,
+    /// ⟨q, p⟩.
+    Dot,
+}
+
+/// An encoder with its pooling; queries and passages share it.
+pub struct Retriever {
+    /// The encoder.
+    pub bert: Bert,
+    /// States to vector.
+    pub pooling: Pooling,
+    /// Unit length or not.
+    pub similarity: Similarity,
+}
+
+/// Lengths below this are not divided by, as in torch.nn.functional.normalize.
+const SHORTEST: f32 = 1e-12;
+
+impl Retriever {
+    /// One vector a row: `[B, T]` ids → `[B, H]`; and the states it was pooled from, `[B, T, H]`.
+    pub fn forward(&self, tokens: &Tokens, mode: &Mode) -> (Tensor, Tensor) {
+        represent(&self.bert, (self.pooling, self.similarity), tokens, mode)
+    }
+}
+
+/// One vector a row: `[B, T]` ids → `[B, H]`; and the states it was pooled from, `[B, T, H]`.
+pub fn represent(
+    bert: &Bert,
+    (pooling, similarity): (Pooling, Similarity),
+    tokens: &Tokens,
+    mode: &Mode,
+) -> (Tensor, Tensor) {
+    let hidden = bert.forward(tokens, mode);
+    let &[b, t, h] = hidden.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
+    let vectors = match pooling {
+        Pooling::Cls => {
+            ops::gather_rows(&hidden.reshape([b * t, h]), &first_tokens(hidden.device(), b, t))
+        }
+        Pooling::Mean => ops::mean_pool(&hidden, &tokens.lengths),
+    };
+    let vectors = match similarity {
+        Similarity::Cosine => ops::l2_normalize(&vectors, SHORTEST),
+        Similarity::Dot => vectors,
+    };
+    (vectors, hidden)
+}
+
+/// The rows of `[B·T, H]` where texts begin: the states of [CLS].
+pub fn first_tokens(device: &Device, rows: usize, tokens: usize) -> Rows {
+    let firsts: Vec<u32> = (0..rows).map(|row| (row * tokens) as u32).collect();
+    Rows::new(device, &firsts, rows * tokens).expect("texts begin at increasing rows")
+}

@@ -1,0 +1,225 @@
+// layer_norm_rows — layer_norm for software adapters, where a barrier costs more than a walk along a row.
+//
+// math      as shaders/layer_norm.wgsl
+// variant   layer_norm
+// source    as shaders/layer_norm.wgsl
+// shapes    N rows of C channels as Q = C/4 quads, row-major
+// work      one lane a row, no workgroup memory and no barrier; dispatch ⌈N/32⌉ workgroups over x and y;
+//           backward_params: a lane per quad and strip, dispatch (⌈Q/64⌉, strips, 1); sum_params: (⌈Q/64⌉, 1, 1)
+// cost      as shaders/layer_norm.wgsl
+// uses      shared/philox.wgsl, shared/dropout.wgsl
+
+struct Params {
+    rows: u32,          // N
+    channels: u32,      // C
+    epsilon: f32,       // ε, added to the variance
+    has_residual: u32,  // 1 if `residual` is added, 0 if it is a stand-in
+    site: u32,          // which dropout of the model
+    first_row: u32,     // of this batch in the global batch
+    threshold: u32,     // a random word below it drops; 0 drops nothing
+    keep_scale: f32,    // 1/(1 − p)
+    strip_rows: u32,    // rows of one strip of backward_params
+    strips: u32,        // S = ⌈N / strip_rows⌉
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;                       // [N, C]
+@group(0) @binding(2) var<storage, read> residual: array<vec4<f32>>;                // [N, C]
+@group(0) @binding(3) var<storage, read> key: array<u32>;                           // [2]     of the step
+@group(0) @binding(4) var<storage, read> gamma: array<vec4<f32>>;                   // [C]
+@group(0) @binding(5) var<storage, read> beta: array<vec4<f32>>;                    // [C]
+@group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;                 // [N, C]  what is normalised, kept for backward
+@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;                 // [N, C]
+@group(0) @binding(8) var<storage, read_write> moments: array<vec2<f32>>;           // [N, 2]  μ and r, kept for backward
+@group(0) @binding(9) var<storage, read> dy: array<vec4<f32>>;                      // [N, C]
+@group(0) @binding(10) var<storage, read_write> dh: array<vec4<f32>>;               // [N, C]  also the gradient of the residual
+@group(0) @binding(11) var<storage, read_write> dx: array<vec4<f32>>;               // [N, C]
+@group(0) @binding(12) var<storage, read_write> partial_dgamma: array<vec4<f32>>;   // [S, C]
+@group(0) @binding(13) var<storage, read_write> partial_dbeta: array<vec4<f32>>;    // [S, C]
+@group(0) @binding(14) var<storage, read_write> dgamma: array<vec4<f32>>;           // [C]
+@group(0) @binding(15) var<storage, read_write> dbeta: array<vec4<f32>>;            // [C]
+
+const LANES: u32 = 32u;
+const COLUMN_LANES: u32 = 64u;
+
+// Dropout factors of one quad.
+fn keep(row: u32, quad: u32) -> vec4f {
+    return keep_factors(
+        quad, row + params.first_row, params.site, 0u,
+        vec2u(key[0], key[1]), params.threshold, params.keep_scale,
+    );
+}
+
+fn sum_vec4(value: vec4f) -> f32 {
+    return (value.x + value.y) + (value.z + value.w);
+}
+
+@compute @workgroup_size(LANES)
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (group.y * groups.x + group.x) * LANES + lane;
+    if row >= params.rows {
+        return;
+    }
+    let quads = params.channels / 4u;
+    let start = row * quads;
+    let c_len = f32(params.channels);
+
+    var sum = vec4f();
+    for (var q = 0u; q < quads; q++) {
+        sum += x[start + q];
+    }
+    let mu = sum_vec4(sum) / c_len;
+
+    var squares = vec4f();
+    for (var q = 0u; q < quads; q++) {
+        let centred = x[start + q] - mu;
+        squares += centred * centred;
+    }
+    let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
+
+    for (var q = 0u; q < quads; q++) {
+        y[start + q] = gamma[q] * ((x[start + q] - mu) * r) + beta[q];
+    }
+    moments[row] = vec2f(mu, r);
+}
+
+@compute @workgroup_size(LANES)
+fn forward_residual(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (group.y * groups.x + group.x) * LANES + lane;
+    if row >= params.rows {
+        return;
+    }
+    let quads = params.channels / 4u;
+    let start = row * quads;
+    let c_len = f32(params.channels);
+
+    var sum = vec4f();
+    for (var q = 0u; q < quads; q++) {
+        var value = x[start + q];
+        if params.threshold > 0u {
+            value *= keep(row, q);
+        }
+        if params.has_residual == 1u {
+            value += residual[start + q];
+        }
+        h[start + q] = value;
+        sum += value;
+    }
+    let mu = sum_vec4(sum) / c_len;
+
+    var squares = vec4f();
+    for (var q = 0u; q < quads; q++) {
+        let centred = h[start + q] - mu;
+        squares += centred * centred;
+    }
+    let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
+
+    for (var q = 0u; q < quads; q++) {
+        y[start + q] = gamma[q] * ((h[start + q] - mu) * r) + beta[q];
+    }
+    moments[row] = vec2f(mu, r);
+}
+
+// mean(g) and mean(g ⊙ x̂) of a row.
+fn backward_means(row: u32, quads: u32) -> vec2f {
+    let start = row * quads;
+    let m = moments[row];
+    var sum_g = vec4f();
+    var sum_g_xhat = vec4f();
+    for (var q = 0u; q < quads; q++) {
+        let g = gamma[q] * dy[start + q];
+        sum_g += g;
+        sum_g_xhat += g * ((h[start + q] - m.x) * m.y);
+    }
+    return vec2f(sum_vec4(sum_g), sum_vec4(sum_g_xhat)) / f32(params.channels);
+}
+
+@compute @workgroup_size(LANES)
+fn backward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (group.y * groups.x + group.x) * LANES + lane;
+    if row >= params.rows {
+        return;
+    }
+    let quads = params.channels / 4u;
+    let start = row * quads;
+    let means = backward_means(row, quads);
+    let m = moments[row];
+    for (var q = 0u; q < quads; q++) {
+        let xhat = (h[start + q] - m.x) * m.y;
+        dh[start + q] = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn backward_dropout(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = (group.y * groups.x + group.x) * LANES + lane;
+    if row >= params.rows {
+        return;
+    }
+    let quads = params.channels / 4u;
+    let start = row * quads;
+    let means = backward_means(row, quads);
+    let m = moments[row];
+    for (var q = 0u; q < quads; q++) {
+        let xhat = (h[start + q] - m.x) * m.y;
+        let gradient = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
+        dh[start + q] = gradient;
+        dx[start + q] = gradient * keep(row, q);
+    }
+}
+
+// The sums of one strip of rows.
+@compute @workgroup_size(COLUMN_LANES)
+fn backward_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let quads = params.channels / 4u;
+    let q = group.x * COLUMN_LANES + lane;
+    if q >= quads {
+        return;
+    }
+    let first = group.y * params.strip_rows;
+    let end = min(first + params.strip_rows, params.rows);
+    var sum_gamma = vec4f();
+    var sum_beta = vec4f();
+    for (var row = first; row < end; row++) {
+        let m = moments[row];
+        let gradient = dy[row * quads + q];
+        sum_gamma += gradient * ((h[row * quads + q] - m.x) * m.y);
+        sum_beta += gradient;
+    }
+    partial_dgamma[group.y * quads + q] = sum_gamma;
+    partial_dbeta[group.y * quads + q] = sum_beta;
+}
+
+// The sums of all strips, in their order.
+@compute @workgroup_size(COLUMN_LANES)
+fn sum_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let quads = params.channels / 4u;
+    let q = group.x * COLUMN_LANES + lane;
+    if q >= quads {
+        return;
+    }
+    var sum_gamma = vec4f();
+    var sum_beta = vec4f();
+    for (var strip = 0u; strip < params.strips; strip++) {
+        sum_gamma += partial_dgamma[strip * quads + q];
+        sum_beta += partial_dbeta[strip * quads + q];
+    }
+    dgamma[q] = sum_gamma;
+    dbeta[q] = sum_beta;
+}

@@ -1,0 +1,229 @@
+//! Model directories as Hugging Face lays them out, read and written.
+//!
+//! Read: `config.json`, `model.safetensors` under any published form of its names, and `head.safetensors` for what
+//! Hugging Face has no place for. Written: the same, and for retrievers the files of sentence-transformers.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+use wgrad_engine::file::{FileError, HostTensor, TensorFile, serialize};
+use wgrad_engine::weights::Weights;
+use wgrad_models::bert::Config;
+use wgrad_models::published::canonical;
+use wgrad_models::{Pooling, Similarity};
+
+/// What can be wrong with a model directory.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// `config.json` is missing or not what it should be.
+    #[error("{path}: expected the config.json of a BERT model: {reason}")]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of tensors.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// Parameters of the encoder that the file lacks.
+    #[error("{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?")]
+    Missing {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first.
+        name: String,
+    },
+    /// The operating system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+/// A model directory that was read.
+pub struct ModelDirectory {
+    /// Where it lies.
+    pub path: PathBuf,
+    /// Its hyper-parameters.
+    pub config: Config,
+    tensors: BTreeMap<String, (String, HostTensor)>,
+}
+
+impl ModelDirectory {
+    /// Reads a directory.
+    ///
+    /// # Errors
+    /// [`Error`], naming the file.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let config = read_config(&path.join("config.json"))?;
+        let mut tensors = BTreeMap::new();
+        let mut files = vec![TensorFile::open(&path.join("model.safetensors"))?];
+        let head = path.join("head.safetensors");
+        if head.exists() {
+            files.push(TensorFile::open(&head)?);
+        }
+        for (published, tensor) in files.into_iter().flat_map(|file| file.tensors) {
+            if let Some(name) = canonical(&published) {
+                tensors.insert(name, (published, tensor));
+            }
+        }
+        Ok(Self { path: path.into(), config, tensors })
+    }
+
+    /// The name under which the directory stores a parameter; its own if it does not.
+    pub fn published<'a>(&'a self, name: &'a str) -> &'a str {
+        self.tensors.get(name).map_or(name, |(published, _)| published)
+    }
+
+    /// Overwrites the parameters that the directory has. Returns the names of heads that it lacks, which keep their
+    /// fresh values.
+    ///
+    /// # Errors
+    /// [`Error::Missing`] if a parameter of the encoder is not there, [`Error::File`] for a wrong shape or a
+    /// number that is not finite. Nothing is changed then.
+    pub fn load_into(&self, weights: &mut Weights) -> Result<Vec<String>, Error> {
+        let file = self.path.join("model.safetensors");
+        let absent: Vec<&str> = weights
+            .params()
+            .iter()
+            .map(|param| param.name())
+            .filter(|name| name.starts_with("bert.") && !self.tensors.contains_key(*name))
+            .collect();
+        if let Some(&first) = absent.first() {
+            let (count, name) = (absent.len(), first.to_string());
+            return Err(Error::Missing { path: file, count, name });
+        }
+        Ok(weights.load(&file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
+    }
+
+    /// How the directory's sentence-transformers files say that states become a vector, if it has them.
+    pub fn pooling(&self) -> Option<(Pooling, Similarity)> {
+        let read = |file: &str| -> Option<serde_json::Value> {
+            serde_json::from_str(&fs::read_to_string(self.path.join(file)).ok()?).ok()
+        };
+        let modules = read("modules.json")?.to_string();
+        let pooling = read("1_Pooling/config.json")?;
+        let mean = pooling["pooling_mode_mean_tokens"] == true || pooling["pooling_mode"] == "mean";
+        let pooling = if mean { Pooling::Mean } else { Pooling::Cls };
+        let unit = modules.contains("Normalize");
+        Some((pooling, if unit { Similarity::Cosine } else { Similarity::Dot }))
+    }
+}
+
+/// Reads a `config.json`.
+///
+/// # Errors
+/// [`Error::Config`] if it is missing, malformed, of another model type, or inconsistent.
+pub fn read_config(path: &Path) -> Result<Config, Error> {
+    let wrong = |reason: String| Error::Config { path: path.into(), reason };
+    let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let config: Config = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if config.model_type != "bert" {
+        return Err(wrong(format!("found model_type `{}`", config.model_type)));
+    }
+    let (h, a) = (config.hidden_size, config.num_attention_heads);
+    if a == 0 || !h.is_multiple_of(a) {
+        return Err(wrong(format!("hidden_size {h} is no multiple of num_attention_heads {a}")));
+    }
+    Ok(config)
+}
+
+/// What a written directory is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Masked language modelling: `BertForMaskedLM`.
+    MaskedLm,
+    /// Retrieval: `BertModel` with the files of sentence-transformers.
+    Retriever {
+        /// States to vector.
+        pooling: Pooling,
+        /// Unit length or not.
+        similarity: Similarity,
+        /// Tokens of the longest text.
+        max_length: usize,
+    },
+}
+
+/// Writes a model into the directory `dir`, which exists. Parameters outside of Hugging Face's model go to
+/// `head.safetensors`. The caller makes it atomic.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
+    let retriever = matches!(purpose, Purpose::Retriever { .. });
+    let mut config = config.clone();
+    let architecture = if retriever { "BertModel" } else { "BertForMaskedLM" };
+    config.rest.insert("architectures".into(), json!([architecture]));
+    config.rest.entry("torch_dtype").or_insert(json!("float32"));
+    write_json(&dir.join("config.json"), &serde_json::to_value(&config)?)?;
+
+    let is_head = |name: &str| !(name.starts_with("bert.") || name.starts_with("cls."));
+    let mut model = weights.to_host(|name| !is_head(name));
+    if retriever {
+        let bare = |name: String| name.trim_start_matches("bert.").to_string();
+        model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
+    }
+    fs::write(dir.join("model.safetensors"), serialize(&model))?;
+    let head = weights.to_host(is_head);
+    if !head.is_empty() {
+        fs::write(dir.join("head.safetensors"), serialize(&head))?;
+    }
+    if let Purpose::Retriever { pooling, similarity, max_length } = purpose {
+        write_sentence_transformers(dir, config.hidden_size, pooling, similarity, max_length)?;
+    }
+    Ok(())
+}
+
+/// The layout that `SentenceTransformer(dir)` loads, in the form that all of its versions read.
+fn write_sentence_transformers(
+    dir: &Path,
+    hidden: usize,
+    pooling: Pooling,
+    similarity: Similarity,
+    max_length: usize,
+) -> io::Result<()> {
+    let module = |idx: usize, path: &str, class: &str| {
+        let kind = format!("sentence_transformers.models.{class}");
+        json!({"idx": idx, "name": idx.to_string(), "path": path, "type": kind})
+    };
+    let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
+    fs::create_dir_all(dir.join("1_Pooling"))?;
+    if similarity == Similarity::Cosine {
+        modules.push(module(2, "2_Normalize", "Normalize"));
+        fs::create_dir_all(dir.join("2_Normalize"))?;
+        // Directories without a file are lost by version control and by hubs.
+        write_json(&dir.join("2_Normalize/config.json"), &json!({}))?;
+    }
+    write_json(&dir.join("modules.json"), &json!(modules))?;
+    let pooling = json!({
+        "word_embedding_dimension": hidden,
+        "pooling_mode_cls_token": pooling == Pooling::Cls,
+        "pooling_mode_mean_tokens": pooling == Pooling::Mean,
+        "pooling_mode_max_tokens": false,
+        "pooling_mode_mean_sqrt_len_tokens": false,
+        "pooling_mode_weightedmean_tokens": false,
+        "pooling_mode_lasttoken": false,
+        "include_prompt": true,
+    });
+    write_json(&dir.join("1_Pooling/config.json"), &pooling)?;
+    let bert = json!({"max_seq_length": max_length, "do_lower_case": false});
+    write_json(&dir.join("sentence_bert_config.json"), &bert)?;
+    let name = if similarity == Similarity::Cosine { "cosine" } else { "dot" };
+    let st = json!({
+        "__version__": {}, "prompts": {}, "default_prompt_name": null, "similarity_fn_name": name,
+    });
+    write_json(&dir.join("config_sentence_transformers.json"), &st)
+}
+
+fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {
+    fs::write(path, serde_json::to_string_pretty(value)? + "\n")
+}

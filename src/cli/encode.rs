@@ -1,0 +1,87 @@
+//! `wgrad encode`.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use wgrad_engine::file::{HostTensor, serialize};
+
+use super::{Failure, Global};
+use crate::data::beir;
+use crate::data::text::{TextLayout, documents};
+use crate::retrieval::encode::Encoder;
+use crate::train::atomic;
+
+/// Encodes texts.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Example:  wgrad encode --model runs/retriever/model --input beir/squadshifts --kind passage --out p.safetensors
+
+The ids stand beside the vectors, one a line, in p.ids.txt.")]
+pub struct Args {
+    /// The model.
+    #[arg(long, value_name = "DIR")]
+    model: PathBuf,
+    /// A BEIR folder, a .jsonl or .tsv file, or plain text with one text a line.
+    #[arg(long, value_name = "PATH")]
+    input: PathBuf,
+    /// What of a BEIR folder to encode.
+    #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
+    kind: String,
+    /// Tokens of the longest text; longer ones lose their end.
+    #[arg(long, value_name = "T")]
+    max_length: Option<usize>,
+    /// Texts encoded together.
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    batch_size: usize,
+    /// The file that gets `embeddings` f32 [N, D].
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// Tokens of the longest query and of the longest passage unless told otherwise.
+const LONGEST: [usize; 2] = [64, 256];
+
+pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let query = args.kind == "query";
+    let (ids, texts) = read(&args.input, query)?;
+    let device = global.open()?;
+    let encoder = Encoder::open(&device, &args.model)?;
+    let bar = super::training::bar(global, "encoding", texts.len());
+    let longest = args.max_length.unwrap_or(LONGEST[usize::from(!query)]);
+    let done = |count| bar.set_position(count as u64);
+    let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
+    bar.finish_and_clear();
+    let shape = vec![texts.len(), encoder.width()];
+    let tensors = BTreeMap::from([("embeddings".to_string(), HostTensor::f32(shape, vectors))]);
+    atomic::write_file(&ids_path(&args.out), (ids.join("\n") + "\n").as_bytes())?;
+    atomic::write_file(&args.out, &serialize(&tensors))?;
+    super::profile::finish(global, &device)?;
+    let (n, d) = (texts.len(), encoder.width());
+    if global.json {
+        println!("{}", serde_json::json!({"texts": n, "width": d, "out": args.out}));
+    } else {
+        println!("{n} vectors of {d} numbers in {}", args.out.display());
+    }
+    Ok(())
+}
+
+/// The file of ids beside a file of vectors: `e.safetensors` → `e.ids.txt`.
+pub fn ids_path(vectors: &Path) -> PathBuf {
+    vectors.with_extension("ids.txt")
+}
+
+fn read(input: &Path, query: bool) -> Result<(Vec<String>, Vec<String>), Failure> {
+    let entries: Vec<(String, String)> = if input.join("corpus.jsonl").is_file() {
+        let entries = if query { beir::queries(input)? } else { beir::corpus(input)? };
+        entries.into_iter().map(|entry| (entry.id, entry.text)).collect()
+    } else {
+        let texts = documents(&[input], TextLayout::DocumentPerLine)?;
+        let pair = |(at, document): (usize, crate::data::Result<_>)| {
+            document.map(|document: crate::data::text::Document| {
+                (document.id.clone().unwrap_or_else(|| at.to_string()), document.full_text())
+            })
+        };
+        texts.enumerate().map(pair).collect::<Result<_, _>>()?
+    };
+    Ok(entries.into_iter().unzip())
+}

@@ -1,0 +1,77 @@
+//! `wgrad finetune`.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::training::TrainingArgs;
+use super::{Ending, Failure, Global};
+use crate::checkpoint::ModelDirectory;
+use crate::data::{Records, Tokenizer};
+use crate::train::finetune::{Pairs, finetune};
+use crate::train::probe::Probe;
+
+/// Fine-tunes a retriever.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  wgrad finetune --objective contrastive --data beir/squadshifts --init runs/retromae/model --epochs 1 \\
+                 --out runs/retriever
+  wgrad finetune --out runs/retriever --resume")]
+pub struct Args {
+    #[command(flatten)]
+    training: TrainingArgs,
+    /// What to learn.
+    #[arg(long, value_parser = ["contrastive"])]
+    objective: Option<String>,
+}
+
+/// Queries of the retrieval test during training.
+const PROBE: usize = 200;
+/// Passages that are searched beside the answers.
+const DISTRACTORS: usize = 2000;
+
+pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
+    let mut recipe = args.training.recipe(global)?;
+    recipe.flag("objective", args.objective.clone());
+    let data: String = recipe.required("data")?;
+    let init: String = recipe.required("init")?;
+    let max_length: u64 = recipe.get("max_length", 128)?;
+    let (data, init) = (Path::new(&data), Path::new(&init));
+    let directory = ModelDirectory::open(init)?;
+    let tokenizer = Arc::new(Tokenizer::load(init)?);
+    let records = Arc::new(Records::load(data)?);
+    let longest = directory.config.max_position_embeddings;
+    let probe = dev_probe(data, &tokenizer, (max_length as usize).min(longest))?;
+    let device = global.open()?;
+    let session = args.training.session(global)?;
+    let pairs = Pairs { tokenizer, records, probe };
+    let outcome = finetune(&device, &mut recipe, &pairs, &directory, &session)?;
+    super::profile::finish(global, &device)?;
+    Ok(args.training.report(global, outcome))
+}
+
+/// The development split of a BEIR folder, if there is one: some of its queries, their passages, and others.
+fn dev_probe(data: &Path, tokenizer: &Tokenizer, max_length: usize) -> Result<Option<Probe>, Failure> {
+    if !data.join("qrels/dev.tsv").is_file() {
+        return Ok(None);
+    }
+    let dev = Records::from_beir(data, "dev")?;
+    let chosen: Vec<_> = dev.records().iter().take(PROBE).collect();
+    let mut passages: Vec<u32> = chosen.iter().map(|record| record.positives[0]).collect();
+    passages.sort_unstable();
+    passages.dedup();
+    let known = passages.len();
+    let stride = (dev.passages().len() / DISTRACTORS).max(1);
+    let others = (0..dev.passages().len() as u32).step_by(stride);
+    let others: Vec<u32> = others.filter(|at| passages[..known].binary_search(at).is_err()).collect();
+    passages.extend(others);
+    let answer = |passage: u32| passages.iter().position(|&at| at == passage);
+    let answers = chosen
+        .iter()
+        .map(|record| answer(record.positives[0]).expect("every answer is among the passages") as u32)
+        .collect();
+    let encode = |text: &str| tokenizer.encode(text, max_length);
+    let queries = chosen.iter().map(|r| encode(&dev.queries()[r.query as usize])).collect();
+    let passages = passages.iter().map(|&at| encode(&dev.passages()[at as usize])).collect();
+    Ok(Some(Probe::new(queries, passages, answers, tokenizer.special().pad)))
+}

@@ -1,0 +1,85 @@
+//! Flags that every command takes.
+
+use std::convert::Infallible;
+
+use wgrad_engine::Device;
+use wgrad_engine::device::{Options, Selector, adapters};
+
+use super::Failure;
+use crate::train::progress::Verbosity;
+
+/// Flags that every command takes.
+#[derive(clap::Args)]
+pub struct Global {
+    /// auto, cpu, gpu, an index of `wgrad devices`, or part of an adapter's name.
+    #[arg(long, global = true, env = "WGRAD_DEVICE", default_value = "auto", value_parser = selector)]
+    pub device: Selector,
+    /// Seed of everything drawn at random.
+    #[arg(long, global = true, value_name = "N", help_heading = "Global")]
+    pub seed: Option<u64>,
+    /// Number format of activations.
+    #[arg(long, global = true, value_parser = ["f32"], default_value = "f32")]
+    pub precision: String,
+    /// Run shaders with bounds checks.
+    #[arg(long, global = true)]
+    pub checked: bool,
+    /// Stop at the first NaN or infinity, and name the kernel that wrote it.
+    #[arg(long, global = true)]
+    pub check_numerics: bool,
+    /// Time every kernel; print a table, and write a Chrome trace to this file.
+    #[arg(long, global = true, value_name = "TRACE.json", num_args = 0..=1,
+          default_missing_value = "wgrad-trace.json")]
+    pub profile: Option<std::path::PathBuf>,
+    /// Print one JSON object on stdout.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// No progress on stderr.
+    #[arg(long, global = true)]
+    pub quiet: bool,
+}
+
+/// The seed where none is given.
+pub const SEED: u64 = 42;
+
+fn selector(text: &str) -> Result<Selector, Infallible> {
+    text.parse()
+}
+
+impl Global {
+    /// Opens the device, and says in one line which one `auto` took.
+    pub fn open(&self) -> Result<Device, Failure> {
+        let options = Options {
+            checked: self.checked,
+            profile: self.profile.is_some(),
+            check_numerics: self.check_numerics,
+        };
+        let device = Device::open(&self.device, options)?;
+        if self.device == Selector::Auto && device.is_cpu() {
+            let software = adapters().first().map(|adapter| adapter.name.clone());
+            let software = software.map_or(String::new(), |name| {
+                format!(" (--device gpu takes the software adapter {name})")
+            });
+            self.say(&format!("no GPU found, running on the CPU{software}"));
+        } else {
+            self.say(&format!("running on {}", device.name()));
+        }
+        Ok(device)
+    }
+
+    /// Prints a line on stderr, unless quiet.
+    pub fn say(&self, line: &str) {
+        if !self.quiet {
+            eprintln!("{line}");
+        }
+    }
+
+    /// Whether progress is shown.
+    pub fn verbosity(&self) -> Verbosity {
+        if self.quiet { Verbosity::Quiet } else { Verbosity::Normal }
+    }
+
+    /// The seed of commands that have no recipe.
+    pub fn seed(&self) -> u64 {
+        self.seed.unwrap_or(SEED)
+    }
+}

@@ -1,0 +1,117 @@
+//! Texts to vectors.
+
+use std::path::Path;
+
+use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_engine::{Device, no_grad};
+use wgrad_models::{
+    Bert, InputError, Mode, Pooling, Retriever, Similarity, Tokens, Visible, represent,
+};
+
+use crate::checkpoint::{self, ModelDirectory};
+use crate::data::{self, Padding, TokenBatch, Tokenizer};
+
+/// A retriever that was read from a directory, with its tokenizer.
+pub struct Encoder {
+    /// The model.
+    pub model: Retriever,
+    /// Its tokenizer.
+    pub tokenizer: Tokenizer,
+    weights: Weights,
+}
+
+/// What can go wrong when texts are encoded.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The model directory.
+    #[error(transparent)]
+    Model(#[from] checkpoint::Error),
+    /// The tokenizer, or the texts.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// The ids.
+    #[error(transparent)]
+    Input(#[from] InputError),
+}
+
+impl Encoder {
+    /// Reads a model directory. Pooling and similarity are what its sentence-transformers files say, [CLS] and cosine
+    /// without them.
+    ///
+    /// # Errors
+    /// [`Error`], naming the file.
+    pub fn open(device: &Device, dir: &Path) -> Result<Self, Error> {
+        let directory = ModelDirectory::open(dir)?;
+        let (pooling, similarity) = directory.pooling().unwrap_or_default();
+        let mut d = Declarations::default();
+        let bert = Bert::declare(&mut d, directory.config.clone());
+        let mut weights = Weights::allocate(device, d, 0);
+        directory.load_into(&mut weights)?;
+        let tokenizer = Tokenizer::load(dir)?;
+        Ok(Self { model: Retriever { bert, pooling, similarity }, tokenizer, weights })
+    }
+
+    /// Numbers of a vector.
+    pub fn width(&self) -> usize {
+        self.model.bert.config.hidden_size
+    }
+
+    /// One vector a text, in order: `[N, H]`. Texts of like length share a batch, so that little is padding.
+    ///
+    /// # Errors
+    /// As [`encode`].
+    pub fn encode<S: AsRef<str> + Sync>(
+        &self,
+        texts: &[S],
+        max_length: usize,
+        batch_size: usize,
+        done: impl FnMut(usize),
+    ) -> Result<Vec<f32>, Error> {
+        let longest = max_length.min(self.model.bert.config.max_position_embeddings);
+        let ids = self.tokenizer.encode_batch(texts, longest);
+        let pad = self.tokenizer.special().pad;
+        let Retriever { bert, pooling, similarity } = &self.model;
+        let device = self.weights.device();
+        encode(device, bert, (*pooling, *similarity), &ids, (pad, batch_size), done)
+    }
+}
+
+/// One vector a row of `ids` (special tokens included), in order: `[N, H]`; `done` hears how many are encoded.
+///
+/// # Errors
+/// An id that the model has no row for.
+pub fn encode(
+    device: &Device,
+    bert: &Bert,
+    how: (Pooling, Similarity),
+    ids: &[Vec<u32>],
+    (pad, batch_size): (u32, usize),
+    mut done: impl FnMut(usize),
+) -> Result<Vec<f32>, Error> {
+    let config = &bert.config;
+    let width = config.hidden_size;
+    let mut order: Vec<usize> = (0..ids.len()).collect();
+    order.sort_by_key(|&at| std::cmp::Reverse(ids[at].len()));
+    let mut vectors = vec![0.0; ids.len() * width];
+    for (count, batch) in order.chunks(batch_size.max(1)).enumerate() {
+        let rows: Vec<&[u32]> = batch.iter().map(|&at| ids[at].as_slice()).collect();
+        let limit = config.max_position_embeddings;
+        let name = |row: usize| format!("text {}", batch[row]);
+        let padded = TokenBatch::pad(&rows, pad, Padding::default(), limit, config.vocab_size, name)?;
+        let shape = [padded.rows, padded.tokens];
+        let visible = Visible::Lengths(&padded.lengths);
+        let tokens = Tokens::new(device, config, shape, &padded.input_ids, None, visible)?;
+        let (encoded, _) = no_grad(|| represent(bert, how, &tokens, &Mode::evaluation()));
+        for (vector, &at) in encoded.to_f32().chunks_exact(width).zip(batch) {
+            vectors[at * width..][..width].copy_from_slice(vector);
+        }
+        done((count * batch_size + batch.len()).min(ids.len()));
+    }
+    Ok(vectors)
+}
+
+/// Pooling and similarity by the names of the settings.
+pub fn pooling_of(pooling: &str, similarity: &str) -> (Pooling, Similarity) {
+    let pooling = if pooling == "mean" { Pooling::Mean } else { Pooling::Cls };
+    (pooling, if similarity == "dot" { Similarity::Dot } else { Similarity::Cosine })
+}

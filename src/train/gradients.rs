@@ -1,0 +1,80 @@
+//! The loss and every gradient of one batch, for comparison with any other framework.
+
+use std::collections::BTreeMap;
+
+use wgrad_engine::file::{HostTensor, TensorFile};
+use wgrad_engine::{Device, Tensor};
+
+use super::objective::{ContrastiveObjective, MlmObjective, Objective, RetroMaeObjective};
+use super::pretrain::{decoder, decoder_query};
+use super::recipe::Recipe;
+use super::trainer::TrainError;
+use crate::checkpoint::{self, ModelDirectory};
+use crate::retrieval::encode::pooling_of;
+
+/// Every term, gradient and hidden state of one batch.
+///
+/// # Errors
+/// What is wrong with the settings, the model or the batch.
+pub fn gradients(
+    device: &Device,
+    objective: &str,
+    recipe: &mut Recipe,
+    directory: &ModelDirectory,
+    batch: &TensorFile,
+) -> Result<BTreeMap<String, HostTensor>, TrainError> {
+    let config = directory.config.clone();
+    match objective {
+        "retromae" => {
+            let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
+            let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
+            recipe.finish()?;
+            let (query, decoding) = (decoder_query(query), decoder(decoding));
+            collect(RetroMaeObjective::new(device, config, query, decoding, 0), directory, batch)
+        }
+        "contrastive" => {
+            let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
+            let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
+            let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
+            let temperature = recipe.get("temperature", temperature)?;
+            let group_size = recipe.get("group_size", 1_usize)?;
+            recipe.finish()?;
+            let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
+            collect(ContrastiveObjective::new(device, config, how, options, 0), directory, batch)
+        }
+        _ => {
+            recipe.finish()?;
+            collect(MlmObjective::new(device, config, 0), directory, batch)
+        }
+    }
+}
+
+fn collect<O: Objective>(
+    mut objective: O,
+    directory: &ModelDirectory,
+    batch: &TensorFile,
+) -> Result<BTreeMap<String, HostTensor>, TrainError> {
+    let fresh = directory.load_into(objective.weights_mut())?;
+    if let Some(name) = fresh.first() {
+        let path = directory.path.join("model.safetensors");
+        return Err(checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into());
+    }
+    let device = objective.weights().device().clone();
+    let terms = objective.terms_of_file(&device, batch)?;
+    let host = |tensor: &Tensor| HostTensor::f32(tensor.shape().axes(), tensor.to_f32());
+    let mut tensors = BTreeMap::from([
+        ("loss".to_string(), host(&terms.loss)),
+        ("out.last_hidden_state".to_string(), host(&terms.hidden)),
+    ]);
+    tensors.extend(terms.terms.iter().map(|(name, term)| ((*name).to_string(), host(term))));
+    let gradients = objective.weights().gradients(terms.loss.backward());
+    for (param, gradient) in objective.weights().params().iter().zip(gradients) {
+        if let Some(gradient) = gradient {
+            let name = format!("grad.{}", directory.published(param.name()));
+            let shape = param.declared_shape().axes();
+            tensors.insert(name, HostTensor::f32(shape, gradient.to_f32()));
+        }
+    }
+    Ok(tensors)
+}
+

@@ -1,0 +1,99 @@
+//! Batches as `wgrad grad` takes them: safetensors with i32 ids, u8 masks and labels where −100 means none.
+
+use wgrad_engine::file::TensorFile;
+use wgrad_engine::ops::{Rows, Targets, Visibility};
+use wgrad_engine::Device;
+use wgrad_models::bert::Config;
+use wgrad_models::{Tokens, Visible};
+
+use super::BatchError;
+
+/// A label that counts for nothing.
+const IGNORED: i64 = -100;
+
+/// The tokens of `ids`, `mask` and, if there, `token_type_ids`.
+pub fn tokens(
+    device: &Device,
+    config: &Config,
+    file: &TensorFile,
+    (ids, mask): (&'static str, &'static str),
+) -> Result<Tokens, BatchError> {
+    let (shape, values) = file.integers(ids)?;
+    let &[rows, columns] = shape else {
+        return Err(malformed(file, ids, format!("is {shape:?}, expected [B, T]")));
+    };
+    let ids = unsigned(file, ids, values)?;
+    let mask: Vec<u8> =
+        shaped(file, mask, &[rows, columns])?.iter().map(|&bit| u8::from(bit != 0)).collect();
+    let types = match file.tensors.contains_key("token_type_ids") {
+        true => {
+            let types = shaped(file, "token_type_ids", &[rows, columns])?;
+            Some(unsigned(file, "token_type_ids", types)?)
+        }
+        false => None,
+    };
+    let shape = [rows, columns];
+    Ok(Tokens::new(device, config, shape, &ids, types.as_deref(), Visible::Mask(&mask))?)
+}
+
+/// The rows of `[B, T]` that `labels` labels, and their labels.
+pub fn labels(
+    device: &Device,
+    config: &Config,
+    file: &TensorFile,
+    name: &'static str,
+    [rows, columns]: [usize; 2],
+) -> Result<(Rows, Targets), BatchError> {
+    let values = shaped(file, name, &[rows, columns])?;
+    let labelled = values.iter().enumerate().filter(|(_, label)| **label != IGNORED);
+    let (at, labels): (Vec<u32>, Vec<i64>) = labelled.map(|(at, &label)| (at as u32, label)).unzip();
+    let labels = unsigned(file, name, &labels)?;
+    if let Some(label) = labels.iter().find(|&&label| label as usize >= config.vocab_size) {
+        let expected = format!("holds label {label}, expected −100 or below {}", config.vocab_size);
+        return Err(malformed(file, name, expected));
+    }
+    let rows = Rows::new(device, &at, rows * columns).expect("labels are found in order");
+    Ok((rows, Targets::new(device, &labels, config.vocab_size)))
+}
+
+/// The visibility `name` u8 `[B, T, T]`, 1 where a row may see a column.
+pub fn visible(
+    device: &Device,
+    file: &TensorFile,
+    name: &'static str,
+    [rows, columns]: [usize; 2],
+) -> Result<Visibility, BatchError> {
+    let values = shaped(file, name, &[rows, columns, columns])?;
+    let words = columns.div_ceil(32);
+    let mut bits = vec![0_u32; rows * columns * words];
+    for (row, seen) in bits.chunks_exact_mut(words).zip(values.chunks_exact(columns)) {
+        for (column, _) in seen.iter().enumerate().filter(|(_, bit)| **bit != 0) {
+            row[column / 32] |= 1 << (column % 32);
+        }
+    }
+    Ok(Visibility::all().and_bits(device, [rows, columns, columns], &bits))
+}
+
+fn shaped<'a>(
+    file: &'a TensorFile,
+    name: &'static str,
+    expected: &[usize],
+) -> Result<&'a [i64], BatchError> {
+    let (shape, values) = file.integers(name)?;
+    if shape != expected {
+        return Err(malformed(file, name, format!("is {shape:?}, expected {expected:?}")));
+    }
+    Ok(values)
+}
+
+fn unsigned(file: &TensorFile, name: &'static str, values: &[i64]) -> Result<Vec<u32>, BatchError> {
+    let offender = |value: &i64| format!("holds {value}, expected an id of 0 or more");
+    let convert = |value: &i64| {
+        u32::try_from(*value).map_err(|_| malformed(file, name, offender(value)))
+    };
+    values.iter().map(convert).collect()
+}
+
+fn malformed(file: &TensorFile, name: &'static str, problem: String) -> BatchError {
+    BatchError::Malformed { path: file.path.clone(), name, problem }
+}

@@ -1,0 +1,102 @@
+//! Contrastive fine-tuning of a retriever (Karpukhin et al. 2020, arXiv:2004.04906, §3.2).
+
+use wgrad_engine::{Device, Tensor};
+use wgrad_engine::file::TensorFile;
+use wgrad_engine::ops::{Contrastive, Targets};
+use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_losses::contrastive;
+use wgrad_models::bert::Config;
+use wgrad_models::{Bert, Mode, Pooling, Retriever, Similarity, Tokens, Visible};
+
+use super::{BatchError, Objective, Terms, batch_file};
+use crate::data::{PairBatch, TokenBatch};
+
+/// A retriever learning to rank each query's passage above those of all others.
+pub struct ContrastiveObjective {
+    /// The encoder of both sides.
+    pub model: Retriever,
+    /// τ, what similarities are divided by.
+    pub temperature: f32,
+    /// G, passages a query in a batch file.
+    pub group_size: usize,
+    weights: Weights,
+}
+
+impl ContrastiveObjective {
+    /// A fresh model.
+    pub fn new(
+        device: &Device,
+        config: Config,
+        (pooling, similarity): (Pooling, Similarity),
+        (temperature, group_size): (f32, usize),
+        seed: u64,
+    ) -> Self {
+        let mut d = Declarations::default();
+        let model = Retriever { bert: Bert::declare(&mut d, config), pooling, similarity };
+        Self { model, temperature, group_size, weights: Weights::allocate(device, d, seed) }
+    }
+
+    /// `loss = contrastive(encode(queries), encode(passages))`; every passage is a candidate.
+    fn loss(
+        &self,
+        (queries, passages): (&Tokens, &Tokens),
+        targets: &Targets,
+        candidate_ids: Option<&Tensor>,
+        mode: &Mode,
+    ) -> Terms {
+        let (q, hidden) = self.model.forward(queries, mode); // [M, H]
+        let (p, _) = self.model.forward(passages, mode); // [M·G, H]
+        let options = Contrastive { temperature: self.temperature, candidate_ids };
+        Terms { loss: contrastive(&q, &p, targets, &options), terms: Vec::new(), hidden }
+    }
+
+    fn tokens_of(&self, device: &Device, batch: &TokenBatch) -> Result<Tokens, BatchError> {
+        let (shape, config) = ([batch.rows, batch.tokens], &self.model.bert.config);
+        let visible = Visible::Lengths(&batch.lengths);
+        Ok(Tokens::new(device, config, shape, &batch.input_ids, None, visible)?)
+    }
+}
+
+impl Objective for ContrastiveObjective {
+    type Batch = PairBatch;
+
+    fn terms(&self, device: &Device, batch: &PairBatch, mode: &Mode) -> Result<Terms, BatchError> {
+        let queries = self.tokens_of(device, &batch.query)?;
+        let passages = self.tokens_of(device, &batch.passage)?;
+        let targets = Targets::new(device, &batch.target, batch.passage.rows);
+        let ids = Tensor::u32(device, [batch.passage.rows], &batch.passage_ids);
+        Ok(self.loss((&queries, &passages), &targets, Some(&ids), mode))
+    }
+
+    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {
+        let config = &self.model.bert.config;
+        let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
+        let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
+        if passages.rows != queries.rows * self.group_size {
+            let (m, g, n) = (queries.rows, self.group_size, passages.rows);
+            let problem = format!("has {n} rows, expected {m} queries × group_size {g}");
+            let path = file.path.clone();
+            return Err(BatchError::Malformed { path, name: "passage_ids", problem });
+        }
+        let targets: Vec<u32> = (0..queries.rows).map(|i| (i * self.group_size) as u32).collect();
+        let targets = Targets::new(device, &targets, passages.rows);
+        Ok(self.loss((&queries, &passages), &targets, None, &Mode::evaluation()))
+    }
+
+    fn tokens(batch: &PairBatch) -> u64 {
+        let lengths = batch.query.lengths.iter().chain(&batch.passage.lengths);
+        lengths.map(|&length| u64::from(length)).sum()
+    }
+
+    fn bert(&self) -> &Bert {
+        &self.model.bert
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}

@@ -1,0 +1,78 @@
+//! Objectives: each joins a model and its losses, and reads like the training section of its paper.
+
+mod batch_file;
+mod contrastive;
+mod mlm;
+mod retromae;
+
+use std::path::PathBuf;
+
+use wgrad_engine::file::{FileError, TensorFile};
+use wgrad_engine::weights::Weights;
+use wgrad_engine::{Device, Tensor};
+use wgrad_models::{Bert, InputError, Mode};
+
+pub use contrastive::ContrastiveObjective;
+pub use mlm::MlmObjective;
+pub use retromae::RetroMaeObjective;
+
+/// What one forward gives: the loss, and each of its terms by name.
+pub struct Terms {
+    /// What is minimised, weights included.
+    pub loss: Tensor,
+    /// The unweighted terms; empty if the loss is the only one.
+    pub terms: Vec<(&'static str, Tensor)>,
+    /// The encoder's last hidden state `[B, T, H]`, for comparison with other frameworks.
+    pub hidden: Tensor,
+}
+
+/// What is wrong with a batch.
+#[derive(Debug, thiserror::Error)]
+pub enum BatchError {
+    /// Its ids.
+    #[error(transparent)]
+    Input(#[from] InputError),
+    /// Its file.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// A tensor of the file that does not fit the others.
+    #[error("{path}: tensor `{name}` {problem}")]
+    Malformed {
+        /// The file.
+        path: PathBuf,
+        /// Its name.
+        name: &'static str,
+        /// What was expected and what was found.
+        problem: String,
+    },
+}
+
+/// A model with its losses.
+pub trait Objective {
+    /// What a loader gives: host arrays.
+    type Batch: Send + 'static;
+
+    /// One forward over a batch of the loader.
+    ///
+    /// # Errors
+    /// [`BatchError::Input`] for ids that the model has no rows for.
+    fn terms(&self, device: &Device, batch: &Self::Batch, mode: &Mode) -> Result<Terms, BatchError>;
+
+    /// One forward over a batch in a file, as `wgrad grad` takes it.
+    ///
+    /// # Errors
+    /// [`BatchError`], naming the tensor.
+    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError>;
+
+    /// Tokens of a batch, padding excluded.
+    fn tokens(batch: &Self::Batch) -> u64;
+
+    /// The encoder that is being trained.
+    fn bert(&self) -> &Bert;
+
+    /// The parameters, which the trainer moves.
+    fn weights(&self) -> &Weights;
+
+    /// The parameters, to be loaded and moved.
+    fn weights_mut(&mut self) -> &mut Weights;
+}

@@ -1,0 +1,123 @@
+//! RetroMAE pre-training (Xiao et al. 2022, arXiv:2205.12035, §2).
+
+use wgrad_engine::file::TensorFile;
+use wgrad_engine::ops::{Rows, Targets, Visibility, add};
+use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_engine::{Device, Tensor};
+use wgrad_losses::masked_lm;
+use wgrad_models::bert::Config;
+use wgrad_models::retromae::{DecoderQuery, Decoding};
+use wgrad_models::{Bert, Mode, RetroMae, Tokens, Visible};
+
+use super::{BatchError, Objective, Terms, batch_file, mlm};
+use crate::data::{MlmBatch, RetroMaeBatch};
+
+/// An encoder that packs a sentence into one vector, and a weak decoder that asks it to.
+pub struct RetroMaeObjective {
+    /// Encoder, head and decoder.
+    pub model: RetroMae,
+    weights: Weights,
+}
+
+/// What one forward sees.
+struct Inputs {
+    /// The corrupted sentence.
+    encoder: Tokens,
+    encoder_labels: (Rows, Targets),
+    /// The sentence as it was.
+    decoder: Tokens,
+    /// What each row of the decoder may see of it.
+    visible: Visibility,
+    decoder_labels: (Rows, Targets),
+}
+
+impl RetroMaeObjective {
+    /// A fresh model.
+    pub fn new(
+        device: &Device,
+        config: Config,
+        query: DecoderQuery,
+        decoding: Decoding,
+        seed: u64,
+    ) -> Self {
+        let mut d = Declarations::default();
+        let model = RetroMae::declare(&mut d, config, query, decoding);
+        Self { model, weights: Weights::allocate(device, d, seed) }
+    }
+
+    /// `loss = loss_encoder + loss_decoder` (§2.3, eq. 7), both through one head.
+    fn loss(&self, inputs: &Inputs, mode: &Mode) -> Terms {
+        let encoder = &self.model.encoder;
+        let hidden = encoder.bert.forward(&inputs.encoder, mode); // [B, T, H]
+        let decoded = self.model.decode(&hidden, &inputs.decoder, &inputs.visible, mode); // [B, T, H]
+
+        let head = |states: &Tensor, (labelled, targets): &(Rows, Targets)| {
+            let states = encoder.head.transform(states, labelled); // [R, H]
+            masked_lm(&states, &encoder.head.decoder, &encoder.head.bias, targets)
+        };
+        let loss_encoder = head(&hidden, &inputs.encoder_labels);
+        let loss_decoder = head(&decoded, &inputs.decoder_labels);
+        let loss = add(&loss_encoder, &loss_decoder);
+        let terms = vec![("loss_encoder", loss_encoder), ("loss_decoder", loss_decoder)];
+        Terms { loss, terms, hidden }
+    }
+}
+
+impl Objective for RetroMaeObjective {
+    type Batch = RetroMaeBatch;
+
+    fn terms(&self, device: &Device, batch: &RetroMaeBatch, mode: &Mode) -> Result<Terms, BatchError> {
+        let config = &self.model.encoder.bert.config;
+        let MlmBatch { rows, tokens, lengths, .. } = &batch.encoder;
+        let (encoder, encoder_labels) = mlm::inputs(device, config, &batch.encoder)?;
+        let ids = batch.decoder_input_ids();
+        let shape = [*rows, *tokens];
+        let decoder = Tokens::new(device, config, shape, ids, None, Visible::Lengths(lengths))?;
+        let labelled = mlm::rows(device, &batch.decoder_label_positions, rows * tokens);
+        let targets = Targets::new(device, &batch.decoder_labels, config.vocab_size);
+        let inputs = Inputs {
+            encoder,
+            encoder_labels,
+            decoder,
+            visible: Visibility::all().and_bits(
+                device,
+                [*rows, *tokens, *tokens],
+                &batch.decoder_visible,
+            ),
+            decoder_labels: (labelled, targets),
+        };
+        Ok(self.loss(&inputs, mode))
+    }
+
+    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {
+        let config = &self.model.encoder.bert.config;
+        let mask = "attention_mask";
+        let encoder = batch_file::tokens(device, config, file, ("input_ids", mask))?;
+        let decoder = batch_file::tokens(device, config, file, ("decoder_input_ids", mask))?;
+        let shape = [encoder.rows, encoder.tokens];
+        let inputs = Inputs {
+            encoder,
+            encoder_labels: batch_file::labels(device, config, file, "labels", shape)?,
+            decoder,
+            visible: batch_file::visible(device, file, "decoder_visible", shape)?,
+            decoder_labels: batch_file::labels(device, config, file, "decoder_labels", shape)?,
+        };
+        Ok(self.loss(&inputs, &Mode::evaluation()))
+    }
+
+    fn tokens(batch: &RetroMaeBatch) -> u64 {
+        batch.encoder.lengths.iter().map(|&length| u64::from(length)).sum()
+    }
+
+    fn bert(&self) -> &Bert {
+        &self.model.encoder.bert
+    }
+
+    fn weights(&self) -> &Weights {
+        &self.weights
+    }
+
+    fn weights_mut(&mut self) -> &mut Weights {
+        &mut self.weights
+    }
+}

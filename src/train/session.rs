@@ -1,0 +1,102 @@
+//! Where a run lives and what it is to do: the run folder, the checkpoint it goes on from, the plan.
+
+use std::path::Path;
+
+use wgrad_engine::optimizer::AdamWSettings;
+use wgrad_engine::schedule::{Decay, Schedule};
+
+use super::progress::Verbosity;
+use super::recipe::Recipe;
+use super::run_folder::{Checkpoint, RunFolder};
+use super::trainer::Plan;
+use super::{Error, atomic};
+
+/// A run folder that is open for training.
+pub struct Session {
+    run: RunFolder,
+    checkpoint: Option<Checkpoint>,
+    /// How much a person sees.
+    pub verbosity: Verbosity,
+}
+
+impl Session {
+    /// Opens the folder `out` for a new run, or with `resume` to go on from its newest checkpoint.
+    ///
+    /// # Errors
+    /// As [`RunFolder::create`] and [`RunFolder::resume`].
+    pub fn open(out: &Path, resume: bool, verbosity: Verbosity) -> Result<Self, Error> {
+        let run = if resume { RunFolder::resume(out)? } else { RunFolder::create(out)? };
+        let checkpoint = if resume { run.latest_checkpoint()? } else { None };
+        if resume {
+            match &checkpoint {
+                Some(checkpoint) => log::info!("resuming after step {}", checkpoint.step),
+                None => run.rewind(0)?,
+            }
+        }
+        Ok(Self { run, checkpoint, verbosity })
+    }
+
+    /// The folder, and the checkpoint to go on from.
+    pub fn place(&self) -> (&RunFolder, Option<&Checkpoint>) {
+        (&self.run, self.checkpoint.as_ref())
+    }
+
+    /// Reads the settings that every objective shares; an epoch has `per_epoch` batches.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a value out of range.
+    pub fn plan(&self, recipe: &mut Recipe, per_epoch: u64, title: &str) -> Result<Plan, Error> {
+        let seed = recipe.get("seed", 42_u64)?;
+        let accumulate = recipe.get_in("accumulate", 1, 1.., "a number of batches above 0")?;
+        let epochs: Option<f64> = recipe.optional("epochs")?;
+        let steps = match epochs {
+            Some(epochs) => (epochs * per_epoch as f64 / accumulate as f64).ceil() as u64,
+            None => recipe.get_in("steps", 1000_u64, 1.., "a number of steps above 0")?,
+        };
+        let peak = recipe.get_in("learning_rate", 1e-4, 0.0..=1.0, "a rate of at most 1")?;
+        let warmup: f64 =
+            recipe.get_in("warmup", 0.1, 0.0.., "a share below 1, or a number of steps")?;
+        let warmup_steps = if warmup < 1.0 { (warmup * steps as f64) as u64 } else { warmup as u64 };
+        let decay = recipe.choice("schedule", &["linear", "cosine", "constant"], "linear")?;
+        let decay = match decay {
+            "cosine" => Decay::Cosine,
+            "constant" => Decay::Constant,
+            _ => Decay::Linear,
+        };
+        let clip = recipe.get_in("clip", 1.0, 0.0.., "a norm, or 0 for no clipping")?;
+        let optimizer = AdamWSettings {
+            weight_decay: recipe.get_in("weight_decay", 0.01, 0.0..1.0, "a rate below 1")?,
+            max_norm: (clip > 0.0).then_some(clip),
+            ..AdamWSettings::default()
+        };
+        Ok(Plan {
+            seed,
+            steps,
+            accumulate,
+            schedule: Schedule { peak, warmup_steps, total_steps: steps, decay },
+            optimizer,
+            save_every: recipe.get("save_every", 1000_u64)?,
+            eval_every: recipe.get("eval_every", 500_u64)?,
+            title: title.to_string(),
+        })
+    }
+
+    /// Checks that every key was read, and writes the recipe into the folder.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a key that nobody knows.
+    pub fn record(&self, recipe: &Recipe) -> Result<(), Error> {
+        recipe.finish()?;
+        let path = self.run.recipe();
+        let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
+        atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
+    }
+
+    /// Tells which parameters a model directory did not have.
+    pub fn note_fresh(&self, path: &Path, fresh: &[String]) {
+        if let (Some(first), Verbosity::Normal) = (fresh.first(), self.verbosity) {
+            let count = fresh.len();
+            eprintln!("note: {} lacks {count} tensors ({first}, …); they start fresh", path.display());
+        }
+    }
+}

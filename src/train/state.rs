@@ -1,0 +1,70 @@
+//! What a checkpoint holds beside the model: moments, step and seed, so that a resumed run goes on bit for bit.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use serde_json::json;
+use wgrad_engine::file::{HostTensor, TensorFile, serialize};
+use wgrad_engine::optimizer::{AdamW, AdamWState};
+use wgrad_engine::weights::Weights;
+
+use super::trainer::TrainError;
+use crate::checkpoint;
+
+const WEIGHTS: &str = "weights.safetensors";
+const MOMENTS: &str = "optimizer.safetensors";
+
+/// Writes the state after `step` steps into the directory `dir`.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn write(
+    dir: &Path,
+    step: u64,
+    seed: u64,
+    weights: &Weights,
+    optimizer: &AdamW,
+) -> io::Result<()> {
+    fs::write(dir.join(WEIGHTS), serialize(&weights.to_host(|_| true)))?;
+    let state = optimizer.state();
+    let named = |name: &'static str, arenas: Vec<Vec<f32>>| {
+        let tensor = move |(at, values): (usize, Vec<f32>)| {
+            (format!("{name}.{at}"), HostTensor::f32(vec![values.len()], values))
+        };
+        arenas.into_iter().enumerate().map(tensor)
+    };
+    let moments: BTreeMap<String, HostTensor> =
+        named("first", state.first).chain(named("second", state.second)).collect();
+    fs::write(dir.join(MOMENTS), serialize(&moments))?;
+    let state = json!({"step": step, "seed": seed});
+    fs::write(dir.join("state.json"), serde_json::to_string_pretty(&state)? + "\n")
+}
+
+/// Brings weights and moments back to a checkpoint.
+///
+/// # Errors
+/// [`TrainError::Model`] naming the file and the tensor that does not fit.
+pub fn restore(dir: &Path, weights: &mut Weights, optimizer: &mut AdamW) -> Result<(), TrainError> {
+    let file = |error| TrainError::Model(checkpoint::Error::File(error));
+    let saved = TensorFile::open(&dir.join(WEIGHTS)).map_err(file)?;
+    let missing = weights.load(&saved.path, |name| saved.tensors.get(name)).map_err(file)?;
+    if let Some(name) = missing.first() {
+        let (path, count) = (saved.path.clone(), missing.len());
+        return Err(checkpoint::Error::Missing { path, count, name: name.clone() }.into());
+    }
+    let moments = TensorFile::open(&dir.join(MOMENTS)).map_err(file)?;
+    let state: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("state.json"))?)
+        .map_err(io::Error::other)?;
+    let steps = state["step"].as_u64().unwrap_or(0);
+    let read = |name: &str, arena: usize| -> Result<Vec<f32>, TrainError> {
+        let (_, values) = moments.floats(&format!("{name}.{arena}")).map_err(file)?;
+        Ok(values.to_vec())
+    };
+    let arenas = 0..weights.arenas().len();
+    let first = arenas.clone().map(|arena| read("first", arena)).collect::<Result<_, _>>()?;
+    let second = arenas.map(|arena| read("second", arena)).collect::<Result<_, _>>()?;
+    optimizer.restore(&AdamWState { first, second, steps });
+    Ok(())
+}

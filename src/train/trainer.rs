@@ -1,0 +1,299 @@
+//! The one loop of every objective: batches in, steps, checkpoints out.
+//!
+//! What a step does is a function of (seed, step, weights, moments) alone: batches, masks and dropout are drawn
+//! by counters. So a run that is killed and resumed from a checkpoint goes on bit for bit.
+
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Instant, SystemTime};
+
+use wgrad_engine::device::Readback;
+use wgrad_engine::optimizer::{AdamW, AdamWSettings};
+use wgrad_engine::random::{key_of, philox};
+use wgrad_engine::schedule::Schedule;
+use wgrad_engine::{Device, Tensor};
+use wgrad_models::Mode;
+
+use super::metrics::{Metrics, Record};
+use super::objective::{BatchError, Objective};
+use super::progress::{Progress, Verbosity};
+use super::run_folder::{Checkpoint, RunFolder};
+use super::{Error as RunError, atomic, chart, metrics, state};
+use crate::data;
+
+/// What a run is to do.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Seed of weights, order, masks and dropout.
+    pub seed: u64,
+    /// Optimizer steps.
+    pub steps: u64,
+    /// Batches whose gradients are averaged in one step.
+    pub accumulate: u64,
+    /// Learning rate by step.
+    pub schedule: Schedule,
+    /// β₁, β₂, ε, weight decay and the norm to clip to.
+    pub optimizer: AdamWSettings,
+    /// Steps between checkpoints; 0 for only the last.
+    pub save_every: u64,
+    /// Steps between evaluations; 0 for none.
+    pub eval_every: u64,
+    /// What the charts are headed with.
+    pub title: String,
+}
+
+/// What the loop asks of the command that started it.
+pub struct Hooks<'a, O: Objective> {
+    /// The batches of a range of micro-steps.
+    pub batches: Box<dyn Fn(Range<u64>) -> data::Loader<O::Batch> + 'a>,
+    /// Named results of the model as it is now, e.g. the held-out loss.
+    pub evaluate: Box<dyn FnMut(&O) -> Result<Vec<(String, f64)>, TrainError> + 'a>,
+    /// Writes a loadable model into a directory.
+    pub save_model: Box<dyn Fn(&O, &Path) -> std::io::Result<()> + 'a>,
+}
+
+/// How a run ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All steps were taken.
+    Done,
+    /// Ctrl-C: a checkpoint of this step was written.
+    Interrupted(u64),
+}
+
+/// What can end a run early.
+#[derive(Debug, thiserror::Error)]
+pub enum TrainError {
+    /// The run folder.
+    #[error(transparent)]
+    Run(#[from] RunError),
+    /// A batch.
+    #[error(transparent)]
+    Batch(#[from] BatchError),
+    /// The data.
+    #[error(transparent)]
+    Data(#[from] data::Error),
+    /// A model directory.
+    #[error(transparent)]
+    Model(#[from] crate::checkpoint::Error),
+    /// An evaluation.
+    #[error(transparent)]
+    Encode(#[from] crate::retrieval::encode::Error),
+    /// A file that could not be written.
+    #[error("cannot write a checkpoint: {0}; the last one is intact")]
+    Io(#[from] std::io::Error),
+    /// The loss left the numbers.
+    #[error(
+        "the loss was not finite for {LOST_STEPS} steps, last at step {step}: expected it to fall; lower \
+         --learning-rate, raise --warmup, or find the cause with --check-numerics"
+    )]
+    Diverged {
+        /// The last such step.
+        step: u64,
+    },
+}
+
+/// Set by Ctrl-C; the loop writes a checkpoint and ends.
+pub static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Steps without a finite loss after which a run gives up.
+const LOST_STEPS: u32 = 10;
+/// Steps that losses are read behind, so that the loop does not wait for the device.
+const LAG: usize = 3;
+
+/// Losses and gradient norm of a step on their way to the host.
+struct Pending {
+    step: u64,
+    tokens: u64,
+    learning_rate: f32,
+    /// One per micro-step and term.
+    terms: Vec<(&'static str, Readback)>,
+    state: Readback,
+}
+
+/// Trains `objective` in `run`, from `checkpoint` on if there is one.
+///
+/// # Errors
+/// [`TrainError`]; what was written before stays intact.
+pub fn train<O: Objective>(
+    objective: &mut O,
+    mut hooks: Hooks<'_, O>,
+    plan: &Plan,
+    (run, checkpoint): (&RunFolder, Option<&Checkpoint>),
+    verbosity: Verbosity,
+) -> Result<Outcome, TrainError> {
+    let device = objective.weights().device().clone();
+    let layout = objective.weights().layout().clone();
+    let mut optimizer = AdamW::new(&device, layout, plan.optimizer);
+    let start = checkpoint.map_or(0, |checkpoint| checkpoint.step);
+    if let Some(checkpoint) = checkpoint {
+        run.rewind(start)?;
+        state::restore(&checkpoint.path, objective.weights_mut(), &mut optimizer)?;
+    }
+    let mut log = Log::open(run, plan, start, verbosity)?;
+    let mut loader = (hooks.batches)(start * plan.accumulate..plan.steps * plan.accumulate);
+    let mut key = Tensor::u32(&device, [2], &[0, 0]);
+    let mut pending = VecDeque::new();
+
+    for step in start..plan.steps {
+        device.write_u32(key.buffer_mut(), &step_key(plan.seed, step));
+        pending.push_back(take_step(
+            objective,
+            &mut optimizer,
+            (&mut loader, &Mode::training(&key)),
+            plan,
+            step,
+        )?);
+        while pending.len() > LAG {
+            log.losses(pending.pop_front().expect("it is longer than the lag"))?;
+        }
+        let done = step + 1;
+        let last = done == plan.steps;
+        let stop = STOP.load(Ordering::Relaxed);
+        let due = |every: u64| every > 0 && done.is_multiple_of(every);
+        if last || stop || due(plan.save_every) || due(plan.eval_every) {
+            while let Some(step) = pending.pop_front() {
+                log.losses(step)?;
+            }
+        }
+        if !stop && (due(plan.eval_every) || (last && plan.eval_every > 0)) {
+            let results = (hooks.evaluate)(objective)?;
+            log.evaluation(done, &results)?;
+        }
+        if last || stop || due(plan.save_every) {
+            log.metrics.sync()?;
+            run.save_checkpoint(done, |dir| {
+                state::write(dir, done, plan.seed, objective.weights(), &optimizer)
+            })?;
+            run.save_model(|dir| (hooks.save_model)(objective, dir))?;
+            log.draw(run, plan)?;
+        }
+        if stop && !last {
+            log.progress.finish(done);
+            return Ok(Outcome::Interrupted(done));
+        }
+    }
+    log.progress.finish(plan.steps);
+    Ok(Outcome::Done)
+}
+
+/// Forward and backward over every micro-batch, then one update.
+fn take_step<O: Objective>(
+    objective: &mut O,
+    optimizer: &mut AdamW,
+    (loader, mode): (&mut data::Loader<O::Batch>, &Mode),
+    plan: &Plan,
+    step: u64,
+) -> Result<Pending, TrainError> {
+    let device = objective.weights().device().clone();
+    let (mut tokens, mut read) = (0, Vec::new());
+    for _ in 0..plan.accumulate {
+        let batch = loader.next().expect("the loader has a batch for every micro-step")?;
+        tokens += O::tokens(&batch);
+        let terms = objective.terms(&device, &batch, mode)?;
+        read.push(("loss", terms.loss.read_later()));
+        read.extend(terms.terms.iter().map(|(name, term)| (*name, term.read_later())));
+        let gradients = objective.weights().gradients(terms.loss.backward());
+        for (parameter, gradient) in gradients.iter().enumerate() {
+            if let Some(gradient) = gradient {
+                optimizer.accumulate(parameter, gradient.buffer(), 1.0 / plan.accumulate as f32);
+            }
+        }
+    }
+    let learning_rate = plan.schedule.at(step);
+    optimizer.step(objective.weights_mut().arenas_mut(), learning_rate);
+    Ok(Pending { step, tokens, learning_rate, terms: read, state: optimizer.norm() })
+}
+
+/// The dropout key of a step.
+fn step_key(seed: u64, step: u64) -> [u32; 2] {
+    let words = philox([step as u32, (step >> 32) as u32, 0, 0], key_of(seed, "dropout"));
+    [words[0], words[1]]
+}
+
+/// Everything a person sees of a run.
+struct Log {
+    metrics: Metrics,
+    progress: Progress,
+    started: Instant,
+    tokens: u64,
+    lost: u32,
+}
+
+impl Log {
+    fn open(run: &RunFolder, plan: &Plan, start: u64, verbosity: Verbosity) -> Result<Self, RunError> {
+        let now = SystemTime::now();
+        Ok(Self {
+            metrics: Metrics::open(&run.metrics(), &run.tensorboard(), start, now)?,
+            progress: Progress::new(start, plan.steps, verbosity),
+            started: Instant::now(),
+            tokens: 0,
+            lost: 0,
+        })
+    }
+
+    /// Waits for the losses of one step and writes them down.
+    fn losses(&mut self, pending: Pending) -> Result<(), TrainError> {
+        let done = pending.step + 1;
+        let mut means: Vec<(&'static str, f64, u32)> = Vec::new();
+        for (name, value) in pending.terms {
+            let value = f64::from(value.f32()[0]);
+            match means.iter_mut().find(|(known, ..)| *known == name) {
+                Some((_, sum, count)) => (*sum, *count) = (*sum + value, *count + 1),
+                None => means.push((name, value, 1)),
+            }
+        }
+        let means: Vec<(&str, f64)> =
+            means.into_iter().map(|(name, sum, count)| (name, sum / f64::from(count))).collect();
+        self.tokens += pending.tokens;
+        let mut record = Record::new(done)
+            .with("tokens", self.tokens as f64)
+            .with("seconds", self.started.elapsed().as_secs_f64())
+            .with("learning_rate", pending.learning_rate)
+            .with("gradient_norm", pending.state.f32()[0]);
+        for (name, mean) in &means {
+            record = record.with(name, *mean);
+        }
+        self.metrics.append(&record, SystemTime::now())?;
+        self.progress.update(done, pending.tokens, &means);
+        self.lost = if means[0].1.is_finite() { 0 } else { self.lost + 1 };
+        if self.lost >= LOST_STEPS {
+            return Err(TrainError::Diverged { step: done });
+        }
+        Ok(())
+    }
+
+    fn evaluation(&mut self, done: u64, results: &[(String, f64)]) -> Result<(), RunError> {
+        if results.is_empty() {
+            return Ok(());
+        }
+        let record = results.iter().fold(Record::new(done), |record, (name, value)| record.with(name, *value));
+        self.metrics.append(&record, SystemTime::now())?;
+        let line: Vec<String> =
+            results.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();
+        self.progress.note(&format!("step {done}: {}", line.join(", ")));
+        Ok(())
+    }
+
+    fn draw(&self, run: &RunFolder, plan: &Plan) -> Result<(), TrainError> {
+        let records = metrics::read(&run.metrics())?;
+        let svg = chart::loss_chart(&plan.title, &records)?;
+        Ok(atomic::write_file(&run.loss_chart(), svg.as_bytes())?)
+    }
+}
+
+/// Evaluates without dropout and without a graph.
+pub fn mean_loss<O: Objective>(
+    objective: &O,
+    device: &Device,
+    batches: &[O::Batch],
+) -> Result<f64, BatchError> {
+    let mut sum = 0.0;
+    for batch in batches {
+        let terms = wgrad_engine::no_grad(|| objective.terms(device, batch, &Mode::evaluation()))?;
+        sum += f64::from(terms.loss.to_f32()[0]);
+    }
+    Ok(sum / batches.len().max(1) as f64)
+}

@@ -1,0 +1,3 @@
+//! Models against other frameworks.
+
+mod fixtures;

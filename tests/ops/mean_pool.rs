@@ -1,0 +1,54 @@
+//! mean_pool: backward against differences, every device against the twin, empty and overlong texts.
+
+use wgrad_engine::params::mean_pool::Params;
+use wgrad_engine::reference::mean_pool as twin;
+use wgrad_engine::testing::{assert_close, central_difference, devices, dot, normal, wide};
+use wgrad_engine::{Tensor, ops};
+
+/// (tokens, channels, lengths): one of each, odd, empty and full texts, a length past the end, around 64 lanes.
+const CASES: [(usize, usize, &[u32]); 4] =
+    [(1, 1, &[1]), (5, 3, &[0, 1, 5]), (4, 65, &[3, 9]), (9, 128, &[9, 0, 2, 7])];
+
+fn judge(
+    (tokens, channels, lengths): (usize, usize, &[u32]),
+    x: &[f64],
+    dy: &[f64],
+) -> (Vec<f64>, Vec<f64>) {
+    let params =
+        Params { texts: lengths.len() as u32, tokens: tokens as u32, channels: channels as u32 };
+    let (mut y, mut dx) = (vec![0.0; dy.len()], vec![0.0; x.len()]);
+    twin::forward(&params, (x, lengths), &mut y);
+    twin::backward(&params, (lengths, dy), &mut dx);
+    (y, dx)
+}
+
+#[test]
+fn backward_matches_finite_differences() {
+    for case in &CASES[..3] {
+        let rows = case.2.len();
+        let (x, dy) = (normal(rows * case.0 * case.1, 1), normal(rows * case.1, 2));
+        let (x, dy) = (wide(&x), wide(&dy));
+        let numeric = central_difference(|x| dot(&judge(*case, x, &dy).0, &dy), &x);
+        assert_close(&judge(*case, &x, &dy).1, &numeric, 1e-7, &format!("{case:?}"));
+    }
+}
+
+#[test]
+fn devices_match_twin() {
+    for device in devices() {
+        for case in CASES {
+            let (tokens, channels, lengths) = case;
+            let texts = lengths.len();
+            let (x, dy) = (normal(texts * tokens * channels, 1), normal(texts * channels, 2));
+            let (expected_y, expected_dx) = judge(case, &wide(&x), &wide(&dy));
+            let x = Tensor::f32(&device, [texts, tokens, channels], &x).tracked();
+            let lengths = Tensor::u32(&device, [texts], lengths);
+            let y = ops::mean_pool(&x, &lengths);
+            let context = format!("{device:?} {case:?}");
+            assert_close(&y.to_f32(), &expected_y, 1e-6, &context);
+            let gradients = y.backward_with(&Tensor::f32(&device, [texts, channels], &dy));
+            let dx = gradients.get(&x).expect("x is tracked").to_f32();
+            assert_close(&dx, &expected_dx, 1e-6, &context);
+        }
+    }
+}
