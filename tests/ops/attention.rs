@@ -96,8 +96,8 @@ impl Problem {
         (y, lse)
     }
 
-    /// y, dq, dk and dv by the twins, in f64.
-    fn expected(&self) -> [Vec<f64>; 4] {
+    /// y and `notes` by the twins, in f64.
+    fn notes(&self) -> (Vec<f64>, Vec<f64>) {
         let [q, k, v, dy] = [&self.q, &self.k, &self.v, &self.dy].map(|values| wide(values));
         let (y, lse) = self.forward64(&q, &k, &v);
         let [batch, queries, keys, heads, _] = self.extents();
@@ -107,6 +107,15 @@ impl Problem {
         let constants = backward::Constants { chunks: 4 };
         let reads = (&y[..], &dy[..], &lse[..], &self.lengths[..], &self.bits[..], &self.key[..]);
         twin_backward::backward_rows(&params, &constants, reads, &mut notes);
+        (y, notes)
+    }
+
+    /// y, dq, dk and dv by the twins, in f64.
+    fn expected(&self) -> [Vec<f64>; 4] {
+        let [q, k, v, dy] = [&self.q, &self.k, &self.v, &self.dy].map(|values| wide(values));
+        let (y, notes) = self.notes();
+        let params: backward::Params = bytemuck::cast(self.params);
+        let constants = backward::Constants { chunks: 4 };
         let mut dq = vec![f64::NAN; q.len()];
         let (mut dk, mut dv) = (vec![f64::NAN; k.len()], vec![f64::NAN; k.len()]);
         let reads = (&q[..], &k[..], &v[..], &dy[..], &notes[..]);
@@ -148,13 +157,23 @@ impl Problem {
 
     #[track_caller]
     fn check(&self, device: &Device, tolerance: f64, context: &str) {
-        let (actual, expected) = (self.run(device), self.expected());
-        for (name, (actual, expected)) in
-            ["y", "dq", "dk", "dv"].iter().zip(actual.iter().zip(&expected))
-        {
-            let context = format!("{device:?} {:?} {context} {name}", self.extents());
-            assert_close(actual, expected, tolerance, &context);
-        }
+        let context = format!("{device:?} {:?} {context}", self.extents());
+        assert_all_close(&self.run(device), &self.expected(), tolerance, &context);
+    }
+}
+
+/// Compares y, dq, dk and dv.
+#[track_caller]
+fn assert_all_close(
+    actual: &[Vec<f32>; 4],
+    expected: &[Vec<f64>; 4],
+    tolerance: f64,
+    context: &str,
+) {
+    for (name, (actual, expected)) in
+        ["y", "dq", "dk", "dv"].iter().zip(actual.iter().zip(expected))
+    {
+        assert_close(actual, expected, tolerance, &format!("{context} {name}"));
     }
 }
 
@@ -212,5 +231,160 @@ fn devices_match_twin() {
             let problem = Problem::new([2, 66, 66, 2, 16], hidden, 0.0);
             problem.check(&device, 3e-6, &format!("{hidden:?}"));
         }
+    }
+}
+
+/// The walk that devices other than the CPU do not choose.
+#[test]
+fn fused_walk_matches_twin() {
+    use wgrad_engine::device::Launch;
+    use wgrad_engine::kernels::attention_backward_fused::{Backward, Constants};
+    for device in devices() {
+        for (extents, hidden) in
+            [([2, 33, 70, 1, 40], Hidden::All), ([1, 5, 5, 2, 8], Hidden::Padding)]
+        {
+            let problem = Problem::new(extents, hidden, 0.1);
+            let [_, dq64, dk64, dv64] = problem.expected();
+            let notes: Vec<f32> = problem.notes().1.iter().map(|&note| note as f32).collect();
+            let upload = |values: &[f32]| device.upload_f32(values);
+            let mut dq = device.buffer(dq64.len());
+            let (mut dk, mut dv) = (device.buffer(dk64.len()), device.buffer(dk64.len()));
+            let kernel = Backward {
+                params: bytemuck::cast(problem.params),
+                constants: Constants { chunks: problem.params.width.div_ceil(32) },
+                q: &upload(&problem.q),
+                k: &upload(&problem.k),
+                v: &upload(&problem.v),
+                dy: &upload(&problem.dy),
+                notes: &upload(&notes),
+                dq: &mut dq,
+                dk: &mut dk,
+                dv: &mut dv,
+            };
+            device.run(kernel, Launch::groups([1, problem.params.heads, problem.params.batch]));
+            for (name, actual, expected) in [("dq", dq, dq64), ("dk", dk, dk64), ("dv", dv, dv64)] {
+                let context = format!("{device:?} {extents:?} {name}");
+                assert_close(&device.read_f32(&actual), &expected, 3e-6, &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn rows_that_see_nothing_are_zero_with_zero_gradients() {
+    for device in devices() {
+        let mut problem = Problem::new([2, 3, 5, 1, 8], Hidden::Padding, 0.0);
+        problem.lengths = vec![5, 0];
+        let [y, dq, dk, dv] = problem.run(&device);
+        for (values, name) in [(y, "y"), (dq, "dq"), (dk, "dk"), (dv, "dv")] {
+            let (seen, hidden) = values.split_at(values.len() / 2);
+            assert!(seen.iter().all(|x| x.is_finite() && *x != 0.0), "{device:?} {name}");
+            assert!(hidden.iter().all(|x| *x == 0.0), "{device:?} {name}");
+        }
+    }
+}
+
+#[test]
+fn a_single_visible_key_passes_its_value() {
+    for device in devices() {
+        let mut problem = Problem::new([2, 4, 7, 2, 8], Hidden::Padding, 0.0);
+        problem.lengths = vec![1, 1];
+        let [y, dq, dk, _] = problem.run(&device);
+        let row = 2 * 8;
+        for (item, y) in y.chunks_exact(4 * row).enumerate() {
+            for y in y.chunks_exact(row) {
+                assert_close(y, &wide(&problem.v[item * 7 * row..][..row]), 1e-6, "v of key 0");
+            }
+        }
+        // The weight is 1 whatever the score.
+        assert!(dq.iter().chain(&dk).all(|x| x.abs() < 1e-5), "{device:?}");
+    }
+}
+
+/// What lies behind the length, behind the diagonal or in another item has no influence on any bit.
+#[test]
+fn hidden_columns_have_no_influence() {
+    for device in devices() {
+        for hidden in [Hidden::Padding, Hidden::Future, Hidden::Bits] {
+            let extents = [2, 40, 40, 1, 16];
+            let problem = Problem::new(extents, hidden, 0.1);
+            let mut other = Problem::new(extents, hidden, 0.1);
+            let (item, i) = match hidden {
+                Hidden::Padding => (1, 7),
+                _ => (0, 7),
+            };
+            let sees = |j: usize| match hidden {
+                Hidden::Padding => j < problem.lengths[item] as usize,
+                Hidden::Future => j <= i,
+                _ => problem.bits[(item * 40 + i) * 2 + j / 32] >> (j % 32) & 1 == 1,
+            };
+            for j in (0..40).filter(|&j| !sees(j)) {
+                for c in 0..16 {
+                    other.k[(item * 40 + j) * 16 + c] = 1e3;
+                    other.v[(item * 40 + j) * 16 + c] = -1e3;
+                }
+            }
+            let at = (item * 40 + i) * 16..(item * 40 + i + 1) * 16;
+            let ([y, dq, ..], [y2, dq2, ..]) = (problem.run(&device), other.run(&device));
+            assert_eq!(y[at.clone()], y2[at.clone()], "{device:?} {hidden:?} y");
+            assert_eq!(dq[at.clone()], dq2[at], "{device:?} {hidden:?} dq");
+        }
+    }
+}
+
+#[test]
+fn items_may_change_places() {
+    for device in devices() {
+        let problem = Problem::new([2, 9, 9, 2, 8], Hidden::Padding, 0.0);
+        let mut swapped = Problem::new([2, 9, 9, 2, 8], Hidden::Padding, 0.0);
+        swapped.lengths.reverse();
+        let half = 9 * 2 * 8;
+        for values in [&mut swapped.q, &mut swapped.k, &mut swapped.v, &mut swapped.dy] {
+            values.rotate_left(half);
+        }
+        for (mut expected, actual) in problem.run(&device).into_iter().zip(swapped.run(&device)) {
+            expected.rotate_left(half);
+            assert_eq!(expected, actual, "{device:?}");
+        }
+    }
+}
+
+#[test]
+fn huge_scores_stay_finite() {
+    for device in devices() {
+        let mut problem = Problem::new([1, 6, 35, 1, 8], Hidden::Future, 0.0);
+        let largest = 1e4 * 8_f32.sqrt() / 8.0;
+        // Scores of ±10⁴: each row has one or several largest, all other weights are 0 in f32.
+        problem.q.iter_mut().for_each(|q| *q = largest.copysign(*q));
+        problem.k.chunks_exact_mut(8).enumerate().for_each(|(j, k)| {
+            k.fill(if j % 3 == 0 { 1.0 } else { -1.0 });
+        });
+        problem.check(&device, 1e-4, "scores of 10⁴");
+    }
+}
+
+#[test]
+fn dropout_drops_its_share_and_keeps_the_mean() {
+    for device in devices() {
+        // Equal scores and v = 1: y is the mean of z over the keys.
+        let mut problem = Problem::new([2, 64, 256, 2, 4], Hidden::Nothing, 0.25);
+        problem.q.fill(0.0);
+        problem.v.fill(1.0);
+        let [y, ..] = problem.run(&device);
+        let rows: Vec<f64> = y.chunks_exact(4).map(|y| f64::from(y[0])).collect();
+        let mean = rows.iter().sum::<f64>() / rows.len() as f64;
+        let variance = rows.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / rows.len() as f64;
+        // z has variance p/(1 − p) = 1/3; 256 keys a row, 256 rows; three and four standard errors.
+        let expected = 1.0 / 3.0 / 256.0;
+        assert!((mean - 1.0).abs() < 3.0 * (expected / 256.0_f64).sqrt(), "{device:?} mean {mean}");
+        assert!((variance / expected - 1.0).abs() < 4.0 * (2.0 / 256.0_f64).sqrt(), "{variance}");
+    }
+}
+
+#[test]
+fn two_runs_give_the_same_bits() {
+    for device in devices() {
+        let problem = Problem::new([2, 70, 70, 2, 32], Hidden::All, 0.1);
+        assert_eq!(problem.run(&device), problem.run(&device), "{device:?}");
     }
 }

@@ -4,9 +4,12 @@
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
-#![allow(clippy::type_complexity, reason = "a twin takes what its shader binds: slices in tuples")]
-
+pub mod attention;
+pub mod attention_backward;
+pub mod attention_backward_fused;
+mod attention_rows;
 pub mod contrastive;
+mod drop_row;
 pub mod dropout;
 pub mod exp;
 pub mod gelu;
@@ -17,3 +20,5 @@ pub mod linear_cross_entropy;
 pub mod matmul;
 mod softmax_rows;
 pub mod top_k;
+
+#![allow(clippy::type_complexity, reason = "a twin takes what its shader binds: slices in tuples")]

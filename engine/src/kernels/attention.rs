@@ -77,6 +77,6 @@ impl Kernel for Forward<'_> {
         let key = self.key.read();
         let mut y = self.y.write();
         let mut lse = self.lse.write();
-        crate::reference::attention::forward::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), lengths.u32(), bits.u32(), key.u32()), (y.f32_mut(), lse.f32_mut()));
+        crate::cpu::attention::forward(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), lengths.u32(), bits.u32(), key.u32()), (y.f32_mut(), lse.f32_mut()));
     }
 }

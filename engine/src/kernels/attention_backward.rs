@@ -10,6 +10,7 @@ pub use crate::params::attention_backward::{Constants, Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/attention_tile.wgsl"),
+    include_str!("../../../shaders/shared/attention_walk.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention_backward.wgsl"),
 );
@@ -73,7 +74,7 @@ impl Kernel for BackwardRows<'_> {
         let bits = self.bits.read();
         let key = self.key.read();
         let mut notes = self.notes.write();
-        crate::reference::attention_backward::backward_rows::<f32>(&self.params, &self.constants, (y.f32(), dy.f32(), lse.f32(), lengths.u32(), bits.u32(), key.u32()), notes.f32_mut());
+        crate::cpu::attention_backward::backward_rows(&self.params, &self.constants, (y.f32(), dy.f32(), lse.f32(), lengths.u32(), bits.u32(), key.u32()), notes.f32_mut());
     }
 }
 

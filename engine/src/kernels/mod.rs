@@ -7,6 +7,7 @@ pub mod adamw;
 pub mod add;
 pub mod attention;
 pub mod attention_backward;
+pub mod attention_backward_fused;
 pub mod column_sums;
 pub mod contrastive;
 pub mod dropout;

@@ -3,14 +3,14 @@
 use super::visibility::Visibility;
 use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention::{Constants, Forward, Params};
-use crate::kernels::attention_backward as walks;
+use crate::kernels::{attention_backward as walks, attention_backward_fused as fused};
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::{Backward, Tensor};
 
 /// Rows that one workgroup owns, in the forward and in both walks of the backward.
 const TILE_ROWS: usize = 64;
 /// Channels of a chunk of the head's width.
-const CHUNK_CHANNELS: usize = 32;
+const CHUNK_CHANNELS: u32 = 32;
 /// Lanes of one workgroup of `backward_rows`.
 const ROW_LANES: u32 = walks::BackwardRows::WORKGROUP[0];
 
@@ -77,7 +77,7 @@ pub fn attention(
     device.run(
         Forward {
             params,
-            constants: Constants { chunks: width.div_ceil(CHUNK_CHANNELS) as u32 },
+            constants: Constants { chunks: chunks(&params) },
             q: q.buffer(),
             k: k.buffer(),
             v: v.buffer(),
@@ -98,6 +98,8 @@ pub fn attention(
     Tensor::new(device, q.shape().clone(), y).record("attention", [q, k, v], saved)
 }
 
+// The three shaders declare the same `Params`, hence the casts; their tests would not survive a difference.
+
 /// What backward needs to make any weight again: the inputs and one float per row and head.
 struct Saved {
     params: Params,
@@ -113,20 +115,26 @@ struct Saved {
 
 impl Backward<3> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
-        let [wants_q, wants_k, wants_v] = wants;
         let device = dy.device();
         let [batch, queries, keys, heads, width] = extents(&self.params);
         let notes = self.notes(device, dy.buffer());
-        let dq = wants_q.then(|| {
-            let dq = self.dq(device, dy.buffer(), &notes);
-            Tensor::new(device, [batch, queries, heads, width], dq)
-        });
-        if !(wants_k || wants_v) {
-            return [dq, None, None];
-        }
-        let of_keys = |buffer| Tensor::new(device, [batch, keys, heads, width], buffer);
-        let (dk, dv) = self.dk_and_dv(device, dy.buffer(), &notes);
-        [dq, wants_k.then(|| of_keys(dk)), wants_v.then(|| of_keys(dv))]
+        // One walk recomputes every weight once; on a GPU its single workgroup per head would leave most of it idle.
+        let gradients = if device.is_cpu() {
+            self.in_one_walk(device, dy.buffer(), &notes).map(Some)
+        } else {
+            let [wants_q, wants_k, wants_v] = wants;
+            let dq = wants_q.then(|| self.over_keys(device, dy.buffer(), &notes));
+            let of_keys =
+                (wants_k || wants_v).then(|| self.over_queries(device, dy.buffer(), &notes));
+            let (dk, dv) = of_keys.unzip();
+            [dq, dk, dv]
+        };
+        let mut rows = [queries, keys, keys].into_iter().zip(wants);
+        gradients.map(|gradient| {
+            let (rows, wanted) = rows.next().expect("q, k and v are three");
+            let shape = [batch, rows, heads, width];
+            gradient.filter(|_| wanted).map(|buffer| Tensor::new(device, shape, buffer))
+        })
     }
 }
 
@@ -140,8 +148,8 @@ impl Saved {
         let mut notes = device.buffer(words);
         device.run(
             walks::BackwardRows {
-                params: walk_params(&self.params),
-                constants: walk_constants(&self.params),
+                params: bytemuck::cast(self.params),
+                constants: walks::Constants { chunks: chunks(&self.params) },
                 y: &self.y,
                 dy,
                 lse: &self.lse,
@@ -157,12 +165,13 @@ impl Saved {
         notes
     }
 
-    fn dq(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
+    /// dq.
+    fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
         let mut dq = device.buffer(self.q.words());
         device.run(
             walks::BackwardQueries {
-                params: walk_params(&self.params),
-                constants: walk_constants(&self.params),
+                params: bytemuck::cast(self.params),
+                constants: walks::Constants { chunks: chunks(&self.params) },
                 q: &self.q,
                 k: &self.k,
                 v: &self.v,
@@ -177,12 +186,13 @@ impl Saved {
         dq
     }
 
-    fn dk_and_dv(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
+    /// dk and dv.
+    fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
         let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
         device.run(
             walks::BackwardKeys {
-                params: walk_params(&self.params),
-                constants: walk_constants(&self.params),
+                params: bytemuck::cast(self.params),
+                constants: walks::Constants { chunks: chunks(&self.params) },
                 q: &self.q,
                 k: &self.k,
                 v: &self.v,
@@ -196,6 +206,30 @@ impl Saved {
                 .words(2 * self.q.words() + 4 * self.k.words()),
         );
         (dk, dv)
+    }
+
+    /// dq, dk and dv.
+    fn in_one_walk(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 3] {
+        let mut dq = device.buffer(self.q.words());
+        let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
+        device.run(
+            fused::Backward {
+                params: bytemuck::cast(self.params),
+                constants: fused::Constants { chunks: chunks(&self.params) },
+                q: &self.q,
+                k: &self.k,
+                v: &self.v,
+                dy,
+                notes,
+                dq: &mut dq,
+                dk: &mut dk,
+                dv: &mut dv,
+            },
+            Launch::groups([1, self.params.heads, self.params.batch])
+                .flops(5 * products(&self.params))
+                .words(3 * self.q.words() + 4 * self.k.words()),
+        );
+        [dq, dk, dv]
     }
 }
 
@@ -214,28 +248,7 @@ fn tiles(rows: usize, params: &Params) -> Launch {
     Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
 }
 
-fn walk_constants(params: &Params) -> walks::Constants {
-    walks::Constants { chunks: params.width.div_ceil(CHUNK_CHANNELS as u32) }
-}
-
-/// The same uniforms under the name that the walks' shader gives them.
-fn walk_params(params: &Params) -> walks::Params {
-    let Params { batch, queries, keys, heads, width, scale, causal, has_lengths, has_bits, .. } =
-        *params;
-    let Params { threshold, keep_scale, site, first_row, .. } = *params;
-    walks::Params {
-        batch,
-        queries,
-        keys,
-        heads,
-        width,
-        scale,
-        causal,
-        has_lengths,
-        has_bits,
-        threshold,
-        keep_scale,
-        site,
-        first_row,
-    }
+/// ⌈D/32⌉.
+fn chunks(params: &Params) -> u32 {
+    params.width.div_ceil(CHUNK_CHANNELS)
 }

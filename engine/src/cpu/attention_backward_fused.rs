@@ -1,0 +1,154 @@
+//! Attention backward on the CPU: all three gradients of an item and head in one walk, five products a block.
+
+use pulp::{Arch, Simd, WithSimd};
+use rayon::prelude::*;
+
+use super::attention_rows::{Rows, by_head};
+use super::exp::exp_slice;
+use super::gemm::{Matrix, Onto, Threads, multiply};
+use crate::params::attention_backward_fused::{Constants, Params};
+
+/// As the twin: `ds = p ⊙ (z ⊙ dy·vᵀ − Δ)`, `dq = scale·ds·k`, `dk = scale·dsᵀ·q`, `dv = (z ⊙ p)ᵀ·dy`.
+pub fn backward(
+    params: &Params,
+    _constants: &Constants,
+    (q, k, v, dy, notes): (&[f32], &[f32], &[f32], &[f32], &[f32]),
+    (dq, dk, dv): (&mut [f32], &mut [f32], &mut [f32]),
+) {
+    let notes = Notes::read(params, notes);
+    let rows = Rows::new(&bytemuck::cast(*params), &notes.lengths, &notes.bits, notes.key);
+    let Rows { queries, keys, heads, width, .. } = rows;
+    let of_queries = by_head(dq, [queries, heads, width]);
+    let of_keys = by_head(dk, [keys, heads, width]);
+    let of_values = by_head(dv, [keys, heads, width]);
+    let parts = of_queries.into_par_iter().zip(of_keys).zip(of_values).enumerate();
+    parts.for_each_init(Scratch::default, |scratch, (part, ((mut dq, mut dk), mut dv))| {
+        let lse = &notes.lse[part * queries..][..queries];
+        let delta = &notes.delta[part * queries..][..queries];
+        let part = (part / heads, part % heads);
+        let Scratch { weights, ds, scales, dq: dq_block, dk: dk_sum, dv: dv_sum } = scratch;
+        zeros(dk_sum, keys * width);
+        zeros(dv_sum, keys * width);
+        for first in (0..queries).step_by(rows.block()) {
+            let block = first..(first + rows.block()).min(queries);
+            let (count, seen) = (block.len(), rows.seen_by(part.0, block.end - 1));
+            zeros(dq_block, count * width);
+            if seen > 0 {
+                weights.resize(count * seen, 0.0);
+                ds.resize(count * seen, 0.0);
+                let q = rows.view(q, queries, part, block.clone());
+                let dy = rows.view(dy, queries, part, block.clone());
+                let k = rows.view(k, keys, part, 0..seen);
+                let v = rows.view(v, keys, part, 0..seen);
+                product(params.scale, q, k.transposed(), Onto::Overwrite, (weights, seen));
+                product(1.0, dy, v.transposed(), Onto::Overwrite, (ds, seen));
+                for (r, i) in block.clone().enumerate() {
+                    let weights = &mut weights[r * seen..][..seen];
+                    let ds = &mut ds[r * seen..][..seen];
+                    rows.hide(part.0, i, weights);
+                    exp_slice(weights, lse[i]);
+                    scales.clear();
+                    scales.resize(seen, 1.0);
+                    rows.drop_out(part, i, scales);
+                    Arch::new().dispatch(ThroughSoftmax { scales, delta: delta[i], weights, ds });
+                }
+                let weights = Matrix::rows(weights, [count, seen]);
+                let ds = Matrix::rows(ds, [count, seen]);
+                product(1.0, weights.transposed(), dy, Onto::Add, (dv_sum, width));
+                product(params.scale, ds.transposed(), q, Onto::Add, (dk_sum, width));
+                product(params.scale, ds, k, Onto::Overwrite, (dq_block, width));
+            }
+            copy(&mut dq[block], dq_block, width);
+        }
+        copy(&mut dk, dk_sum, width);
+        copy(&mut dv, dv_sum, width);
+    });
+}
+
+/// α·a·b by this thread alone.
+fn product(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, onto: Onto, c: (&mut [f32], usize)) {
+    multiply(alpha, a, b, onto, c, Threads::One);
+}
+
+fn zeros(values: &mut Vec<f32>, length: usize) {
+    values.clear();
+    values.resize(length, 0.0);
+}
+
+fn copy(rows: &mut [&mut [f32]], values: &[f32], width: usize) {
+    for (row, values) in rows.iter_mut().zip(values.chunks_exact(width)) {
+        row.copy_from_slice(values);
+    }
+}
+
+/// Of one row: `ds`, so far ⟨dy, v⟩, becomes `p·(z·ds − Δ)`; `weights`, so far p, becomes `z·p`.
+struct ThroughSoftmax<'a> {
+    /// z.
+    scales: &'a [f32],
+    delta: f32,
+    weights: &'a mut [f32],
+    ds: &'a mut [f32],
+}
+
+impl WithSimd for ThroughSoftmax<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((ds, weight), z) in self.ds.iter_mut().zip(self.weights).zip(self.scales) {
+            *ds = *weight * (z * *ds - self.delta);
+            *weight *= z;
+        }
+    }
+}
+
+/// `notes` of `shaders/attention_backward.wgsl`, taken apart.
+struct Notes<'a> {
+    key: [u32; 2],
+    lengths: Vec<u32>,
+    /// [B, A, T].
+    lse: &'a [f32],
+    /// [B, A, T].
+    delta: &'a [f32],
+    bits: Vec<u32>,
+}
+
+impl<'a> Notes<'a> {
+    fn read(params: &Params, notes: &'a [f32]) -> Self {
+        let batch = params.batch as usize;
+        let rows = batch * params.heads as usize * params.queries as usize;
+        let words = |halves: &[f32]| {
+            let word = |pair: &[f32]| pair[0] as u32 | (pair[1] as u32) << 16;
+            halves.chunks_exact(2).map(word).collect::<Vec<u32>>()
+        };
+        let (key, rest) = notes.split_at(4);
+        let (lengths, rest) = rest.split_at(batch);
+        let (lse, rest) = rest.split_at(rows);
+        let (delta, bits) = rest.split_at(rows);
+        let key = words(key);
+        Self {
+            key: [key[0], key[1]],
+            lengths: lengths.iter().map(|&length| length as u32).collect(),
+            lse,
+            delta,
+            bits: if params.has_bits != 0 { words(bits) } else { Vec::new() },
+        }
+    }
+}
+
+/// What one thread reuses from block to block.
+#[derive(Default)]
+struct Scratch {
+    /// Scores, then p, then z·p: [rows, seen].
+    weights: Vec<f32>,
+    /// dy·vᵀ, then ds: [rows, seen].
+    ds: Vec<f32>,
+    /// z of one row.
+    scales: Vec<f32>,
+    /// [rows, D].
+    dq: Vec<f32>,
+    /// [S, D].
+    dk: Vec<f32>,
+    /// [S, D].
+    dv: Vec<f32>,
+}

@@ -1,0 +1,125 @@
+//! What both directions of attention on the CPU share: who sees what, whose weights are dropped, whose memory is whose.
+
+use std::ops::Range;
+
+use super::drop_row::DropRow;
+use super::gemm::Matrix;
+use crate::params::attention::Params;
+
+/// Scores below any real one; `exp_slice` turns them into 0.
+pub(super) const HIDDEN: f32 = -1e30;
+
+/// Scores held at once: 128 KiB, of which backward holds two, beside the operands in a second-level cache.
+const BLOCK_SCORES: usize = 32 * 1024;
+
+/// The extents, masks and dropout of one call.
+pub(super) struct Rows<'a> {
+    pub(super) queries: usize,
+    pub(super) keys: usize,
+    pub(super) heads: usize,
+    pub(super) width: usize,
+    params: Params,
+    lengths: &'a [u32],
+    bits: &'a [u32],
+    key: [u32; 2],
+}
+
+impl<'a> Rows<'a> {
+    pub(super) fn new(params: &Params, lengths: &'a [u32], bits: &'a [u32], key: [u32; 2]) -> Self {
+        Self {
+            queries: params.queries as usize,
+            keys: params.keys as usize,
+            heads: params.heads as usize,
+            width: params.width as usize,
+            params: *params,
+            lengths,
+            bits,
+            key,
+        }
+    }
+
+    /// Rows of one block of scores: by the number of keys alone, so that no result depends on the machine.
+    pub(super) fn block(&self) -> usize {
+        (BLOCK_SCORES / self.keys.max(1)).clamp(16, 128)
+    }
+
+    /// Length and causality leave columns 0 .. `seen_by(item, i)` to row `i`.
+    pub(super) fn seen_by(&self, item: usize, i: usize) -> usize {
+        let length = if self.params.has_lengths == 0 {
+            self.keys
+        } else {
+            self.keys.min(self.lengths[item] as usize)
+        };
+        if self.params.causal == 0 {
+            length
+        } else {
+            length.min((i + 1 + self.keys).saturating_sub(self.queries))
+        }
+    }
+
+    /// Puts `HIDDEN` where row `i` does not see the column; `scores` begins at column 0.
+    pub(super) fn hide(&self, item: usize, i: usize, scores: &mut [f32]) {
+        let seen = self.seen_by(item, i).min(scores.len());
+        scores[seen..].fill(HIDDEN);
+        if self.params.has_bits == 0 {
+            return;
+        }
+        let words = self.keys.div_ceil(32);
+        let row = &self.bits[(item * self.queries + i) * words..][..words];
+        for (scores, word) in scores[..seen].chunks_mut(32).zip(row) {
+            if *word == u32::MAX {
+                continue;
+            }
+            for (j, score) in scores.iter_mut().enumerate() {
+                if word >> j & 1 == 0 {
+                    *score = HIDDEN;
+                }
+            }
+        }
+    }
+
+    /// Rows `rows` of one item and head out of `values: [B, length, A, D]`, as a matrix of D columns.
+    pub(super) fn view<'v>(
+        &self,
+        values: &'v [f32],
+        length: usize,
+        (item, head): (usize, usize),
+        rows: Range<usize>,
+    ) -> Matrix<'v> {
+        let first = ((item * length + rows.start) * self.heads + head) * self.width;
+        Matrix::new(&values[first..], [rows.len(), self.width], [self.heads * self.width, 1])
+    }
+
+    /// Multiplies `values` of row `i`, from column 0, by z: 0 where a weight is dropped, 1/(1 − probability)
+    /// where it is kept.
+    pub(super) fn drop_out(&self, (item, head): (usize, usize), i: usize, values: &mut [f32]) {
+        if self.params.threshold == 0 {
+            return;
+        }
+        let row = item as u32 * self.params.queries + i as u32;
+        let drop = DropRow {
+            key: self.key,
+            row: row.wrapping_add(self.params.first_row),
+            site: self.params.site,
+            z: head as u32,
+            threshold: self.params.threshold,
+            keep_scale: self.params.keep_scale,
+        };
+        drop.apply(values);
+    }
+}
+
+/// Takes `values: [B, N, A, D]` apart into the rows of each (item, head), N slices of D.
+pub(super) fn by_head(
+    values: &mut [f32],
+    [rows, heads, width]: [usize; 3],
+) -> Vec<Vec<&mut [f32]>> {
+    let items = values.len().checked_div(rows * heads * width).unwrap_or(0);
+    let mut parts: Vec<Vec<&mut [f32]>> = Vec::new();
+    parts.resize_with(items * heads, || Vec::with_capacity(rows));
+    for (at, row) in values.chunks_exact_mut(width).enumerate() {
+        let (item, head) = (at / heads / rows, at % heads);
+        parts[item * heads + head].push(row);
+    }
+    parts
+}
