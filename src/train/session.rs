@@ -101,10 +101,13 @@ impl Session {
     /// Checks that every key was read, and writes the recipe into the folder.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a key that nobody knows.
+    /// [`Error::Setting`] for a key that nobody knows, or that a resumed run cannot change.
     pub fn record(&self, recipe: &Recipe) -> Result<(), Error> {
         recipe.finish()?;
         let path = self.run.recipe();
+        if self.checkpoint.is_some() && path.exists() {
+            recipe.continues(&path, &["objective", "seed"])?;
+        }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
         atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
     }
