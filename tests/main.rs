@@ -1,5 +1,6 @@
 //! All tests of the workspace, one binary.
 
+mod cli;
 mod data;
 mod demo_corpus;
 mod engine;
