@@ -50,10 +50,13 @@ fn a_run_repeats_bit_for_bit_on_every_adapter() {
     let world = World::new();
     for index in 0..adapters.len() {
         for name in ["once", "twice"] {
-            let command = format!("{PRETRAIN} --objective retromae --steps 2 --device {index}");
-            world.succeed(&format!("{command} --out {name}-{index}"));
+            let command = format!("{PRETRAIN} --objective retromae --steps 2 --save-every 1");
+            world.succeed(&format!("{command} --out {name}-{index} --device {index}"));
         }
         let run = |name: &str| world.path(&format!("{name}-{index}"));
+        assert_equal(&run("once"), &run("twice"), 2);
+        std::fs::remove_dir_all(run("twice").join("checkpoints/step-2")).expect("it was written");
+        world.succeed(&format!("pretrain --out twice-{index} --resume --device {index}"));
         assert_equal(&run("once"), &run("twice"), 2);
     }
 }

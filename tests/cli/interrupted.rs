@@ -1,26 +1,42 @@
 //! Runs that are killed, stopped by Ctrl-C or out of disk, and go on as if nothing had been.
 
+#[cfg(unix)]
+use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
 use super::world::{PRETRAIN, World};
 
-/// Steps of a run: more than ten epochs.
-const STEPS: u64 = 300;
-
-/// A run that takes a second or so, with checkpoints and evaluations out of step with each other and with epochs.
-fn command(out: &str) -> String {
-    let every = "--save-every 20 --eval-every 7";
-    format!("{PRETRAIN} --objective mlm --steps {STEPS} {every} --out {out}")
+#[test]
+fn every_objective_goes_on_by_the_recipe_of_its_run() {
+    let world = World::new();
+    world.pretrained("start", "mlm");
+    let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
+    for (out, command) in [
+        ("mlm", format!("{PRETRAIN} --objective mlm")),
+        ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("contrastive", finetune.to_string()),
+    ] {
+        world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
+        let killed = format!("{out}-killed");
+        world.copy(out, &killed);
+        std::fs::remove_dir_all(world.path(&killed).join("checkpoints/step-6")).expect("written");
+        let name = command.split(' ').next().expect("the first word is the command");
+        world.succeed(&format!("{name} --out {killed} --resume --quiet"));
+        assert_equal(&world.path(out), &world.path(&killed), 6);
+    }
 }
 
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
+    const STEPS: u64 = 300; // 20 epochs, a second or so
     let world = World::new();
-    world.succeed(&command("whole"));
+    let command = format!("{PRETRAIN} --objective mlm --steps {STEPS} --save-every 20");
+    world.succeed(&format!("{command} --eval-every 7 --out whole"));
     let run = world.path("killed");
-    // Before the first checkpoint, in the middle of an epoch, and near the end.
-    for (at, line) in [(4, command("killed")), (47, resume("killed")), (111, resume("killed"))] {
+    let begin = format!("{command} --eval-every 7 --out killed");
+    // Before the first checkpoint, and twice in the middle of an epoch.
+    for (at, line) in [(4, begin), (47, resume("killed")), (111, resume("killed"))] {
         let mut process = start_until(&mut world.wgrad(&line), &run, at);
         process.kill().expect("the process still runs");
         let status = process.wait().expect("the process was killed");
@@ -42,26 +58,16 @@ fn a_kill_after_the_last_checkpoint_costs_no_model() {
     assert!(world.path("killed/loss.svg").is_file());
 }
 
-#[test]
-fn a_fine_tuning_goes_on_by_its_own_recipe() {
-    let world = World::new();
-    world.pretrained("start", "mlm");
-    let command = "finetune --data beir --init start/model --batch-size 8 --steps 6 --save-every 4";
-    world.succeed(&format!("{command} --quiet --out run"));
-    world.copy("run", "killed");
-    std::fs::remove_dir_all(world.path("killed/checkpoints/step-6")).expect("it was written");
-    world.succeed("finetune --out killed --resume --quiet");
-    assert_equal(&world.path("run"), &world.path("killed"), 6);
-}
-
 #[cfg(unix)]
 #[test]
 fn ctrl_c_writes_a_checkpoint_that_goes_on_to_the_same_bytes() {
+    const STEPS: u64 = 150;
     let world = World::new();
-    world.succeed(&command("whole"));
+    // An evaluation after every step, so that one is due whenever the signal comes.
+    let command = format!("{PRETRAIN} --objective mlm --steps {STEPS} --eval-every 1");
+    world.succeed(&format!("{command} --out whole"));
     let run = world.path("stopped");
-    // In the middle of an epoch, then where an evaluation is due, as near as signals allow.
-    for (at, line) in [(25, command("stopped")), (90, resume("stopped"))] {
+    for (at, line) in [(7, format!("{command} --out stopped")), (50, resume("stopped"))] {
         let process = start_until(&mut world.wgrad(&line), &run, at);
         interrupt(process.id());
         let output = process.wait_with_output().expect("the process ends");
@@ -74,6 +80,24 @@ fn ctrl_c_writes_a_checkpoint_that_goes_on_to_the_same_bytes() {
     }
     world.succeed(&resume("stopped"));
     assert_equal(&world.path("whole"), &run, STEPS);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_at_once_what_does_not_train() {
+    let world = World::new();
+    let line = "tokenizer train --input /dev/stdin --vocab-size 100 --out endless --quiet";
+    let mut command = world.wgrad(line);
+    let piped = || std::process::Stdio::piped();
+    let process = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn();
+    let mut process = process.expect("the binary was built with this test");
+    // More than a pipe holds: when all is written, the process is reading, and then waits for more.
+    let mut text = process.stdin.take().expect("it is piped");
+    text.write_all("green house\n".repeat(100_000).as_bytes()).expect("the process reads");
+    interrupt(process.id());
+    let status = process.wait().expect("the process ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(!world.path("endless").exists());
 }
 
 #[cfg(unix)]
