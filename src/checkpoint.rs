@@ -39,6 +39,16 @@ pub enum Error {
         /// The first.
         name: String,
     },
+    /// A file of sentence-transformers that cannot be followed.
+    #[error("{path}: expected {expected}, found {found}")]
+    Pooling {
+        /// The file.
+        path: PathBuf,
+        /// What it should say.
+        expected: &'static str,
+        /// What it says.
+        found: String,
+    },
     /// The operating system refused.
     #[error("{path}: {source}")]
     Io {
@@ -106,16 +116,36 @@ impl ModelDirectory {
     }
 
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
-    pub fn pooling(&self) -> Option<(Pooling, Similarity)> {
-        let read = |file: &str| -> Option<serde_json::Value> {
-            serde_json::from_str(&fs::read_to_string(self.path.join(file)).ok()?).ok()
+    ///
+    /// # Errors
+    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than [CLS] or mean.
+    pub fn pooling(&self) -> Result<Option<(Pooling, Similarity)>, Error> {
+        if !self.path.join("modules.json").exists() {
+            return Ok(None);
+        }
+        let modules = self.read_json("modules.json", "a list of modules")?.to_string();
+        const FILE: &str = "1_Pooling/config.json";
+        const EXPECTED: &str = "pooling by the [CLS] token or by the mean of all";
+        let json = self.read_json(FILE, EXPECTED)?;
+        let asks = |key: &str, mode: &str| json[key] == true || json["pooling_mode"] == mode;
+        let pooling = if asks("pooling_mode_mean_tokens", "mean") {
+            Pooling::Mean
+        } else if asks("pooling_mode_cls_token", "cls") {
+            Pooling::Cls
+        } else {
+            let (path, found) = (self.path.join(FILE), json.to_string());
+            return Err(Error::Pooling { path, expected: EXPECTED, found });
         };
-        let modules = read("modules.json")?.to_string();
-        let pooling = read("1_Pooling/config.json")?;
-        let mean = pooling["pooling_mode_mean_tokens"] == true || pooling["pooling_mode"] == "mean";
-        let pooling = if mean { Pooling::Mean } else { Pooling::Cls };
         let unit = modules.contains("Normalize");
-        Some((pooling, if unit { Similarity::Cosine } else { Similarity::Dot }))
+        Ok(Some((pooling, if unit { Similarity::Cosine } else { Similarity::Dot })))
+    }
+
+    fn read_json(&self, file: &str, expected: &'static str) -> Result<serde_json::Value, Error> {
+        let path = self.path.join(file);
+        let text = fs::read_to_string(&path);
+        let text = text.map_err(|source| Error::Io { path: path.clone(), source })?;
+        serde_json::from_str(&text)
+            .map_err(|error| Error::Pooling { path, expected, found: error.to_string() })
     }
 }
 
@@ -130,11 +160,33 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
     if config.model_type != "bert" {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
     }
-    let (h, a) = (config.hidden_size, config.num_attention_heads);
-    if a == 0 || !h.is_multiple_of(a) {
-        return Err(wrong(format!("hidden_size {h} is no multiple of num_attention_heads {a}")));
+    inconsistency(&config).map_or(Ok(config), |reason| Err(wrong(reason)))
+}
+
+/// Says what no BERT can be built from, if anything.
+fn inconsistency(config: &Config) -> Option<String> {
+    let sizes = [
+        ("vocab_size", config.vocab_size),
+        ("hidden_size", config.hidden_size),
+        ("num_hidden_layers", config.num_hidden_layers),
+        ("num_attention_heads", config.num_attention_heads),
+        ("intermediate_size", config.intermediate_size),
+        ("max_position_embeddings", config.max_position_embeddings),
+        ("type_vocab_size", config.type_vocab_size),
+    ];
+    if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
+        return Some(format!("{key} is 0"));
     }
-    Ok(config)
+    let (h, a) = (config.hidden_size, config.num_attention_heads);
+    if !h.is_multiple_of(a) {
+        return Some(format!("hidden_size {h} is no multiple of num_attention_heads {a}"));
+    }
+    let rates = [
+        ("hidden_dropout_prob", config.hidden_dropout_prob),
+        ("attention_probs_dropout_prob", config.attention_probs_dropout_prob),
+    ];
+    let outside = rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate));
+    outside.map(|(key, rate)| format!("{key} is {rate}, expected a probability below 1"))
 }
 
 /// What a written directory is for.

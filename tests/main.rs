@@ -1,6 +1,7 @@
 //! All tests of the workspace, one binary.
 
 mod bench;
+mod cli;
 mod data;
 mod demo_corpus;
 mod engine;

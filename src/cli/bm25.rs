@@ -32,6 +32,9 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    if args.top_k == 0 {
+        return Err("--top-k is 0, expected 1 or more".into());
+    }
     let corpus = beir::corpus(&args.data)?;
     let mut queries = beir::queries(&args.data)?;
     if let Some(split) = &args.split {

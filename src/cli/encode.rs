@@ -40,14 +40,27 @@ pub struct Args {
 
 /// Tokens of the longest query and of the longest passage unless told otherwise.
 const LONGEST: [usize; 2] = [64, 256];
+/// Tokens of a text at least: [CLS], one of its own and [SEP].
+const SHORTEST: usize = 3;
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let query = args.kind == "query";
     let (ids, texts) = read(&args.input, query)?;
+    if texts.is_empty() {
+        return Err(format!("{}: expected texts, found only blank lines", args.input.display()).into());
+    }
+    if args.batch_size == 0 {
+        return Err("--batch-size is 0, expected 1 or more".into());
+    }
     let device = global.open()?;
     let encoder = Encoder::open(&device, &args.model)?;
     let bar = super::training::bar(global, "encoding", texts.len());
-    let longest = args.max_length.unwrap_or(LONGEST[usize::from(!query)]);
+    let limit = encoder.model.bert.config.max_position_embeddings;
+    let longest = args.max_length.unwrap_or(LONGEST[usize::from(!query)].min(limit));
+    if !(SHORTEST..=limit).contains(&longest) {
+        let bounds = format!("{SHORTEST} to the model's max_position_embeddings {limit}");
+        return Err(format!("--max-length is {longest}, expected {bounds}").into());
+    }
     let done = |count| bar.set_position(count as u64);
     let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
     bar.finish_and_clear();

@@ -8,6 +8,7 @@ use super::{Ending, Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::{Records, Tokenizer};
 use crate::train::finetune::{Pairs, finetune};
+use crate::train::session::max_length;
 use crate::train::probe::Probe;
 
 /// Fine-tunes a retriever.
@@ -35,13 +36,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     recipe.flag("objective", args.objective.clone());
     let data: String = recipe.required("data")?;
     let init: String = recipe.required("init")?;
-    let max_length: u64 = recipe.get("max_length", 128)?;
     let (data, init) = (Path::new(&data), Path::new(&init));
     let directory = ModelDirectory::open(init)?;
     let tokenizer = Arc::new(Tokenizer::load(init)?);
     let records = Arc::new(Records::load(data)?);
-    let longest = directory.config.max_position_embeddings;
-    let probe = dev_probe(data, &tokenizer, (max_length as usize).min(longest))?;
+    let max_length = max_length(&mut recipe, &directory.config)?;
+    let probe = dev_probe(data, &tokenizer, max_length)?;
     let device = global.open()?;
     let session = args.training.session(global)?;
     let pairs = Pairs { tokenizer, records, probe };

@@ -25,7 +25,7 @@ use wgrad_engine::device::catch;
 
 pub use global::Global;
 
-use crate::train::trainer::STOP;
+use crate::train::trainer::{STOP, TRAINING};
 
 /// A command's failure, as one line.
 type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -89,7 +89,8 @@ pub fn main() -> ExitCode {
     };
     quiet_thrown_errors();
     let handler = ctrlc::set_handler(|| {
-        if STOP.swap(true, Ordering::Relaxed) {
+        // The second Ctrl-C does not wait for the checkpoint; where nothing trains, nothing waits.
+        if STOP.swap(true, Ordering::Relaxed) || !TRAINING.load(Ordering::Relaxed) {
             std::process::exit(130);
         }
     });

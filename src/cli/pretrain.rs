@@ -9,6 +9,7 @@ use super::{Ending, Failure, Global};
 use crate::checkpoint::{ModelDirectory, read_config};
 use crate::data::{TokenBlocks, Tokenizer};
 use crate::train::pretrain::{Corpus, Start, pretrain};
+use crate::train::session::max_length;
 
 /// Pre-trains an encoder.
 #[derive(clap::Args)]
@@ -44,7 +45,6 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     let init: Option<String> = recipe.optional("init")?;
     let config: Option<String> = recipe.optional("config")?;
     let tokenizer: Option<String> = recipe.optional("tokenizer")?;
-    let max_length: u64 = recipe.get("max_length", 128)?;
 
     let (start, own_tokenizer) = match (init, config) {
         (Some(init), _) => {
@@ -56,12 +56,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
             return Err("expected --init DIR (a model to go on from) or --config FILE (a fresh one)".into());
         }
     };
+    let max_length = max_length(&mut recipe, start.config())?;
     let tokenizer = tokenizer.or(own_tokenizer).ok_or("expected --tokenizer DIR beside --config")?;
     let tokenizer = Arc::new(Tokenizer::load(Path::new(&tokenizer))?);
     let device = global.open()?;
     let session = args.training.session(global)?;
     let spinner = super::training::spinner(global);
-    let max_length = max_length as usize;
     let blocks = TokenBlocks::load(
         Path::new(&data),
         args.layout.into(),

@@ -79,5 +79,13 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     if ids.len() != rows {
         return Err(format!("{}: {} ids for {rows} vectors", ids_path(path).display(), ids.len()).into());
     }
+    if rows == 0 || width == 0 {
+        return Err(format!("{}: found no vectors, expected at least one", path.display()).into());
+    }
+    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
+        let (row, value) = (at / width, values[at]);
+        let path = path.display();
+        return Err(format!("{path}: row {row} holds {value}, expected finite numbers; encode again").into());
+    }
     Ok(Vectors { ids, width, values: values.to_vec() })
 }

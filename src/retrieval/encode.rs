@@ -42,7 +42,7 @@ impl Encoder {
     /// [`Error`], naming the file.
     pub fn open(device: &Device, dir: &Path) -> Result<Self, Error> {
         let directory = ModelDirectory::open(dir)?;
-        let (pooling, similarity) = directory.pooling().unwrap_or_default();
+        let (pooling, similarity) = directory.pooling()?.unwrap_or_default();
         let mut d = Declarations::default();
         let bert = Bert::declare(&mut d, directory.config.clone());
         let mut weights = Weights::allocate(device, d, 0);

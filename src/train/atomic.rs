@@ -215,7 +215,7 @@ fn file_name_of(path: &Path) -> io::Result<&std::ffi::OsStr> {
 }
 
 /// Puts `path` in front of what the operating system says.
-fn naming(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+pub(super) fn naming(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     let path = path.display().to_string();
     move |error| io::Error::new(error.kind(), format!("{path}: {error}"))
 }

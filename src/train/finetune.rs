@@ -10,7 +10,7 @@ use wgrad_models::{Pooling, Similarity};
 use super::objective::{ContrastiveObjective, Objective};
 use super::probe::Probe;
 use super::recipe::Recipe;
-use super::session::Session;
+use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, PairCollator, Records, Sampler, Tokenizer};
@@ -44,8 +44,8 @@ pub fn finetune(
     let config = directory.config.clone();
     let longest = config.max_position_embeddings;
     let batch_size: usize = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;
+    let max_length = max_length(recipe, &config)?;
     let bounds = "4 to the model's max_position_embeddings";
-    let max_length = recipe.get_in("max_length", 128.min(longest), 4..=longest, bounds)?;
     let query_max_length =
         recipe.get_in("query_max_length", 32.min(max_length), 4..=longest, bounds)?;
     let group_size = recipe.get_in("group_size", 1, 1.., "a number of passages above 0")?;

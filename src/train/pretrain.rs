@@ -12,7 +12,7 @@ use wgrad_models::{Pooling, Similarity};
 use super::objective::{MlmObjective, Objective, RetroMaeObjective};
 use super::probe::Probe;
 use super::recipe::Recipe;
-use super::session::Session;
+use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, mean_loss, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, MlmCollator, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer};
@@ -33,6 +33,16 @@ pub enum Start {
     Fresh(Config),
     /// From a directory; heads that it lacks are fresh.
     Directory(Box<ModelDirectory>),
+}
+
+impl Start {
+    /// The model's hyper-parameters.
+    pub fn config(&self) -> &Config {
+        match self {
+            Self::Fresh(config) => config,
+            Self::Directory(directory) => &directory.config,
+        }
+    }
 }
 
 /// Held-out blocks that are looked at.
@@ -76,19 +86,11 @@ pub fn pretrain(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     let objective = recipe.choice("objective", &["mlm", "retromae"], "mlm")?;
-    let config = match &start {
-        Start::Fresh(config) => config.clone(),
-        Start::Directory(directory) => directory.config.clone(),
-    };
+    let config = start.config().clone();
     let mask = if objective == "mlm" { 0.15 } else { 0.3 };
     let settings = Settings {
         batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
-        max_length: recipe.get_in(
-            "max_length",
-            128.min(config.max_position_embeddings),
-            4..=config.max_position_embeddings,
-            "4 to the model's max_position_embeddings",
-        )?,
+        max_length: max_length(recipe, &config)?,
         encoder_mask: recipe.get_in("encoder_mask", mask, 0.0..1.0, "a share below 1")?,
         workers: recipe.get_in("workers", 2, 1.., "a number of threads above 0")?,
     };
@@ -182,9 +184,12 @@ fn run<O: Objective>(
             return Ok(Vec::new());
         }
         let loss = mean_loss(objective, device, &heldout_batches)?;
-        let how = (Pooling::Cls, Similarity::Cosine);
-        let mrr = probe.mrr(device, objective.bert(), how)?;
-        Ok(vec![("heldout_loss".to_string(), loss), ("probe_mrr@10".to_string(), mrr)])
+        let mut results = vec![("heldout_loss".to_string(), loss)];
+        if !probe.is_empty() {
+            let how = (Pooling::Cls, Similarity::Cosine);
+            results.push(("probe_mrr@10".to_string(), probe.mrr(device, objective.bert(), how)?));
+        }
+        Ok(results)
     };
     let (tokenizer, max_length) = (corpus.tokenizer.clone(), settings.max_length);
     let save_model = move |objective: &O, dir: &Path| {

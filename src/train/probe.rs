@@ -79,7 +79,8 @@ impl Probe {
             let rank = hits.iter().position(|(passage, _)| passage == answer);
             rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64)
         };
-        let sum: f64 = results.iter().zip(&self.answers).map(reciprocal).sum();
+        // Not `sum`, which is −0 over nothing found.
+        let sum = results.iter().zip(&self.answers).map(reciprocal).fold(0.0, |sum, r| sum + r);
         Ok(sum / self.queries.len().max(1) as f64)
     }
 }

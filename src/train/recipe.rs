@@ -203,6 +203,27 @@ impl Recipe {
         if problems.is_empty() { Ok(()) } else { Err(Error::Setting(problems.join("; "))) }
     }
 
+    /// Checks that a run with the recipe at `path` can go on by this one: `keys` are as they were.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] with the first key that changed, and as [`Self::from_file`].
+    pub fn continues(&self, path: &Path, keys: &[&str]) -> Result<(), Error> {
+        let former = Self::from_file(path)?;
+        for &key in keys {
+            let was = former.entries.get(key).map(|entry| &entry.value);
+            let is = self.read.iter().find(|(read, ..)| read == key).and_then(|(_, is, _)| is.as_ref());
+            if let (Some(was), Some(is)) = (was, is)
+                && was != is
+            {
+                let place = path.display();
+                return Err(Error::Setting(format!(
+                    "{place}: expected `{key}` to stay {was}, found {is}; leave it out, or start another run"
+                )));
+            }
+        }
+        Ok(())
+    }
+
     /// Writes every setting that was read, defaults too, in the order of reading: a recipe that gives the same
     /// run again. `title` becomes the comment at its head.
     pub fn to_toml(&self, title: &str) -> String {

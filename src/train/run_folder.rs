@@ -136,6 +136,11 @@ impl RunFolder {
         self.root.join(RECIPE)
     }
 
+    /// Returns where the checkpoint after `step` steps lies, or would.
+    pub fn checkpoint(&self, step: u64) -> PathBuf {
+        self.checkpoints().join(format!("step-{step}"))
+    }
+
     /// Replaces `model/` by what `fill` writes into the directory it is handed.
     ///
     /// # Errors
@@ -157,7 +162,7 @@ impl RunFolder {
         fill: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
         fs::create_dir_all(self.checkpoints())?;
-        let path = self.checkpoints().join(format!("step-{step}"));
+        let path = self.checkpoint(step);
         atomic::write_directory(&path, |directory| {
             fill(directory)?;
             let manifest = Manifest { step, files: file_lengths(directory)? };

@@ -4,12 +4,26 @@ use std::path::Path;
 
 use wgrad_engine::optimizer::AdamWSettings;
 use wgrad_engine::schedule::{Decay, Schedule};
+use wgrad_models::bert::Config;
 
 use super::progress::Verbosity;
 use super::recipe::Recipe;
 use super::run_folder::{Checkpoint, RunFolder};
 use super::trainer::Plan;
 use super::{Error, atomic};
+
+/// Tokens of the longest row, where nothing else is asked for and the model has as many positions.
+const MAX_LENGTH: usize = 128;
+
+/// Reads how many tokens the longest row has.
+///
+/// # Errors
+/// [`Error::Setting`] for more than the model has positions, or too few for a text.
+pub fn max_length(recipe: &mut Recipe, config: &Config) -> Result<usize, Error> {
+    let limit = config.max_position_embeddings;
+    let bounds = format!("4 to the model's max_position_embeddings {limit}");
+    recipe.get_in("max_length", MAX_LENGTH.min(limit), 4..=limit, &bounds)
+}
 
 /// A run folder that is open for training.
 pub struct Session {
@@ -50,7 +64,10 @@ impl Session {
         let accumulate = recipe.get_in("accumulate", 1, 1.., "a number of batches above 0")?;
         let epochs: Option<f64> = recipe.optional("epochs")?;
         let steps = match epochs {
-            Some(epochs) => (epochs * per_epoch as f64 / accumulate as f64).ceil() as u64,
+            Some(epochs) => {
+                recipe.get_in("epochs", epochs, f64::MIN_POSITIVE.., "a number of epochs above 0")?;
+                (epochs * per_epoch as f64 / accumulate as f64).ceil() as u64
+            }
             None => recipe.get_in("steps", 1000_u64, 1.., "a number of steps above 0")?,
         };
         let peak = recipe.get_in("learning_rate", 1e-4, 0.0..=1.0, "a rate of at most 1")?;
@@ -84,10 +101,13 @@ impl Session {
     /// Checks that every key was read, and writes the recipe into the folder.
     ///
     /// # Errors
-    /// [`Error::Setting`] for a key that nobody knows.
+    /// [`Error::Setting`] for a key that nobody knows, or that a resumed run cannot change.
     pub fn record(&self, recipe: &Recipe) -> Result<(), Error> {
         recipe.finish()?;
         let path = self.run.recipe();
+        if self.checkpoint.is_some() && path.exists() {
+            recipe.continues(&path, &["objective", "seed"])?;
+        }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
         atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
     }

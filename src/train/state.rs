@@ -3,18 +3,29 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde::{Deserialize, Serialize};
 use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_engine::optimizer::{AdamW, AdamWState};
 use wgrad_engine::weights::Weights;
 
+use super::Error;
 use super::trainer::TrainError;
 use crate::checkpoint;
 
 const WEIGHTS: &str = "weights.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
+const STATE: &str = "state.json";
+
+/// Where a run stands.
+#[derive(Deserialize, Serialize)]
+struct State {
+    /// Steps taken.
+    step: u64,
+    /// What everything random is drawn from.
+    seed: u64,
+}
 
 /// Writes the state after `step` steps into the directory `dir`.
 ///
@@ -38,15 +49,26 @@ pub fn write(
     let moments: BTreeMap<String, HostTensor> =
         named("first", state.first).chain(named("second", state.second)).collect();
     fs::write(dir.join(MOMENTS), serialize(&moments))?;
-    let state = json!({"step": step, "seed": seed});
-    fs::write(dir.join("state.json"), serde_json::to_string_pretty(&state)? + "\n")
+    let state = serde_json::to_string_pretty(&State { step, seed })?;
+    fs::write(dir.join(STATE), state + "\n")
 }
 
-/// Brings weights and moments back to a checkpoint.
+/// Brings weights and moments back to a checkpoint that was made with `seed`.
 ///
 /// # Errors
-/// [`TrainError::Model`] naming the file and the tensor that does not fit.
-pub fn restore(dir: &Path, weights: &mut Weights, optimizer: &mut AdamW) -> Result<(), TrainError> {
+/// [`TrainError::Model`] naming the file and the tensor that does not fit, [`TrainError::Run`] for another seed.
+pub fn restore(
+    dir: &Path,
+    seed: u64,
+    weights: &mut Weights,
+    optimizer: &mut AdamW,
+) -> Result<(), TrainError> {
+    let (state, path) = read_state(dir)?;
+    if state.seed != seed {
+        let (path, was) = (path.display(), state.seed);
+        let problem = format!("{path}: expected the run's seed {was}, found --seed {seed}; leave it out to resume");
+        return Err(Error::Setting(problem).into());
+    }
     let file = |error| TrainError::Model(checkpoint::Error::File(error));
     let saved = TensorFile::open(&dir.join(WEIGHTS)).map_err(file)?;
     let missing = weights.load(&saved.path, |name| saved.tensors.get(name)).map_err(file)?;
@@ -55,9 +77,6 @@ pub fn restore(dir: &Path, weights: &mut Weights, optimizer: &mut AdamW) -> Resu
         return Err(checkpoint::Error::Missing { path, count, name: name.clone() }.into());
     }
     let moments = TensorFile::open(&dir.join(MOMENTS)).map_err(file)?;
-    let state: serde_json::Value = serde_json::from_slice(&fs::read(dir.join("state.json"))?)
-        .map_err(io::Error::other)?;
-    let steps = state["step"].as_u64().unwrap_or(0);
     let read = |name: &str, arena: usize| -> Result<Vec<f32>, TrainError> {
         let (_, values) = moments.floats(&format!("{name}.{arena}")).map_err(file)?;
         Ok(values.to_vec())
@@ -65,6 +84,17 @@ pub fn restore(dir: &Path, weights: &mut Weights, optimizer: &mut AdamW) -> Resu
     let arenas = 0..weights.arenas().len();
     let first = arenas.clone().map(|arena| read("first", arena)).collect::<Result<_, _>>()?;
     let second = arenas.map(|arena| read("second", arena)).collect::<Result<_, _>>()?;
-    optimizer.restore(&AdamWState { first, second, steps });
+    optimizer.restore(&AdamWState { first, second, steps: state.step });
     Ok(())
+}
+
+fn read_state(dir: &Path) -> Result<(State, PathBuf), Error> {
+    let path = dir.join(STATE);
+    let bytes = fs::read(&path).map_err(Error::io(&path, "read the state of the run"))?;
+    let state = serde_json::from_slice(&bytes).map_err(|error| Error::Malformed {
+        path: path.clone(),
+        line: error.line(),
+        problem: format!("expected the step and the seed as JSON: {error}"),
+    })?;
+    Ok((state, path))
 }

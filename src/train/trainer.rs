@@ -21,6 +21,7 @@ use super::objective::{BatchError, Objective};
 use super::progress::{Progress, Verbosity};
 use super::run_folder::{Checkpoint, RunFolder};
 use super::{Error as RunError, atomic, chart, metrics, state};
+use super::atomic::naming;
 use crate::data;
 
 /// What a run is to do.
@@ -97,6 +98,8 @@ pub enum TrainError {
 
 /// Set by Ctrl-C; the loop writes a checkpoint and ends.
 pub static STOP: AtomicBool = AtomicBool::new(false);
+/// Whether a loop runs that heeds [`STOP`].
+pub static TRAINING: AtomicBool = AtomicBool::new(false);
 
 /// Steps without a finite loss after which a run gives up.
 const LOST_STEPS: u32 = 10;
@@ -119,6 +122,19 @@ struct Pending {
 /// [`TrainError`]; what was written before stays intact.
 pub fn train<O: Objective>(
     objective: &mut O,
+    hooks: Hooks<'_, O>,
+    plan: &Plan,
+    place: (&RunFolder, Option<&Checkpoint>),
+    verbosity: Verbosity,
+) -> Result<Outcome, TrainError> {
+    TRAINING.store(true, Ordering::Relaxed);
+    let outcome = take_steps(objective, hooks, plan, place, verbosity);
+    TRAINING.store(false, Ordering::Relaxed);
+    outcome
+}
+
+fn take_steps<O: Objective>(
+    objective: &mut O,
     mut hooks: Hooks<'_, O>,
     plan: &Plan,
     (run, checkpoint): (&RunFolder, Option<&Checkpoint>),
@@ -130,9 +146,15 @@ pub fn train<O: Objective>(
     let start = checkpoint.map_or(0, |checkpoint| checkpoint.step);
     if let Some(checkpoint) = checkpoint {
         run.rewind(start)?;
-        state::restore(&checkpoint.path, objective.weights_mut(), &mut optimizer)?;
+        state::restore(&checkpoint.path, plan.seed, objective.weights_mut(), &mut optimizer)?;
     }
     let mut log = Log::open(run, plan, start, verbosity)?;
+    if start >= plan.steps {
+        // The kill came after the last checkpoint, perhaps before the model was written.
+        run.save_model(|dir| (hooks.save_model)(objective, dir).map_err(naming(&run.model())))?;
+        log.draw(run, plan)?;
+        return Ok(Outcome::Done);
+    }
     let mut loader = (hooks.batches)(start * plan.accumulate..plan.steps * plan.accumulate);
     let mut key = Tensor::u32(&device, [2], &[0, 0]);
     let mut pending = VecDeque::new();
@@ -158,16 +180,18 @@ pub fn train<O: Objective>(
                 log.losses(step)?;
             }
         }
-        if !stop && (due(plan.eval_every) || (last && plan.eval_every > 0)) {
+        // Before a stop too: the resumed run begins after it.
+        if due(plan.eval_every) || (last && plan.eval_every > 0) {
             let results = (hooks.evaluate)(objective)?;
             log.evaluation(done, &results)?;
         }
         if last || stop || due(plan.save_every) {
             log.metrics.sync()?;
             run.save_checkpoint(done, |dir| {
-                state::write(dir, done, plan.seed, objective.weights(), &optimizer)
+                let state = state::write(dir, done, plan.seed, objective.weights(), &optimizer);
+                state.map_err(naming(&run.checkpoint(done)))
             })?;
-            run.save_model(|dir| (hooks.save_model)(objective, dir))?;
+            run.save_model(|dir| (hooks.save_model)(objective, dir).map_err(naming(&run.model())))?;
             log.draw(run, plan)?;
         }
         if stop && !last {
@@ -223,13 +247,17 @@ struct Log {
 }
 
 impl Log {
+    /// Goes on counting tokens where the lines up to step `start` end.
     fn open(run: &RunFolder, plan: &Plan, start: u64, verbosity: Verbosity) -> Result<Self, RunError> {
         let now = SystemTime::now();
+        let known = run.metrics().exists();
+        let before = if known { metrics::read(&run.metrics())? } else { Vec::new() };
+        let tokens = before.iter().rev().find_map(|record| record.get("tokens")).unwrap_or(0.0);
         Ok(Self {
             metrics: Metrics::open(&run.metrics(), &run.tensorboard(), start, now)?,
             progress: Progress::new(start, plan.steps, verbosity),
             started: Instant::now(),
-            tokens: 0,
+            tokens: tokens as u64,
             lost: 0,
         })
     }

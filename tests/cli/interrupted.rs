@@ -1,0 +1,156 @@
+//! Runs that are killed, stopped by Ctrl-C or out of disk, and go on as if nothing had been.
+
+#[cfg(unix)]
+use std::io::Write;
+use std::path::Path;
+
+use super::runs::{assert_equal, checkpoints, start_until};
+use super::world::{PRETRAIN, World};
+
+#[test]
+fn every_objective_goes_on_by_the_recipe_of_its_run() {
+    let world = World::new();
+    world.pretrained("start", "mlm");
+    let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
+    for (out, command) in [
+        ("mlm", format!("{PRETRAIN} --objective mlm")),
+        ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("contrastive", finetune.to_string()),
+    ] {
+        world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
+        let killed = format!("{out}-killed");
+        world.copy(out, &killed);
+        std::fs::remove_dir_all(world.path(&killed).join("checkpoints/step-6")).expect("written");
+        let name = command.split(' ').next().expect("the first word is the command");
+        world.succeed(&format!("{name} --out {killed} --resume --quiet"));
+        assert_equal(&world.path(out), &world.path(&killed), 6);
+    }
+}
+
+#[test]
+fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
+    const STEPS: u64 = 300; // 20 epochs, a second or so
+    let world = World::new();
+    let command = format!("{PRETRAIN} --objective mlm --steps {STEPS} --save-every 20");
+    world.succeed(&format!("{command} --eval-every 7 --out whole"));
+    let run = world.path("killed");
+    let begin = format!("{command} --eval-every 7 --out killed");
+    // Before the first checkpoint, and twice in the middle of an epoch.
+    for (at, line) in [(4, begin), (47, resume("killed")), (111, resume("killed"))] {
+        let mut process = start_until(&mut world.wgrad(&line), &run, at);
+        process.kill().expect("the process still runs");
+        let status = process.wait().expect("the process was killed");
+        assert_eq!(status.code(), None, "killed at step {at}, not ended");
+    }
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("whole"), &run, STEPS);
+}
+
+#[test]
+fn a_kill_after_the_last_checkpoint_costs_no_model() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 4 --out run"));
+    world.copy("run", "killed");
+    std::fs::remove_dir_all(world.path("killed/model")).expect("it was written");
+    std::fs::remove_file(world.path("killed/loss.svg")).expect("it was written");
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("run"), &world.path("killed"), 4);
+    assert!(world.path("killed/loss.svg").is_file());
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_writes_a_checkpoint_that_goes_on_to_the_same_bytes() {
+    const STEPS: u64 = 150;
+    let world = World::new();
+    // An evaluation after every step, so that one is due whenever the signal comes.
+    let command = format!("{PRETRAIN} --objective mlm --steps {STEPS} --eval-every 1");
+    world.succeed(&format!("{command} --out whole"));
+    let run = world.path("stopped");
+    for (at, line) in [(7, format!("{command} --out stopped")), (50, resume("stopped"))] {
+        let process = start_until(&mut world.wgrad(&line), &run, at);
+        interrupt(process.id());
+        let output = process.wait_with_output().expect("the process ends");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(130), "interrupted at step {at}\n{stderr}");
+        assert!(output.stdout.is_empty(), "nothing is done, so nothing is printed");
+        let newest = checkpoints(&run).last().copied();
+        assert_eq!(newest, Some(super::runs::last_step(&run)), "a checkpoint of the last step");
+        assert!(run.join("model/model.safetensors").is_file());
+    }
+    world.succeed(&resume("stopped"));
+    assert_equal(&world.path("whole"), &run, STEPS);
+}
+
+#[cfg(unix)]
+#[test]
+fn ctrl_c_ends_at_once_what_does_not_train() {
+    let world = World::new();
+    let line = "tokenizer train --input /dev/stdin --vocab-size 100 --out endless --quiet";
+    let mut command = world.wgrad(line);
+    let piped = || std::process::Stdio::piped();
+    let process = command.stdin(piped()).stdout(piped()).stderr(piped()).spawn();
+    let mut process = process.expect("the binary was built with this test");
+    // More than a pipe holds: when all is written, the process is reading, and then waits for more.
+    let mut text = process.stdin.take().expect("it is piped");
+    text.write_all("green house\n".repeat(100_000).as_bytes()).expect("the process reads");
+    interrupt(process.id());
+    let status = process.wait().expect("the process ends");
+    assert_eq!(status.code(), Some(130));
+    assert!(!world.path("endless").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_full_disk_costs_no_checkpoint() {
+    let world = World::new();
+    let line = format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out whole");
+    world.succeed(&line);
+    world.copy("whole", "full");
+    std::fs::remove_dir_all(world.path("full/checkpoints/step-8")).expect("it was written");
+    let model = std::fs::read(world.path("full/model/model.safetensors")).expect("it was written");
+
+    // 16 blocks of 512 or 1024 bytes: metrics fit, weights do not. Ignored, SIGXFSZ becomes an error of write().
+    let mut limited = std::process::Command::new("sh");
+    let script = "trap '' XFSZ; ulimit -f 16; exec \"$0\" \"$@\"";
+    limited.args(["-c", script, env!("CARGO_BIN_EXE_wgrad")]);
+    limited.args(resume("full").split_whitespace());
+    limited.current_dir(world.path("")).env("WGRAD_DEVICE", "cpu");
+    let ended = super::world::Ended::of(&mut limited);
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    for part in ["error: ", "full/checkpoints/step-8", "the last one is intact"] {
+        assert!(ended.stderr.contains(part), "expected {part:?} in\n{}", ended.stderr);
+    }
+    assert_eq!(checkpoints(&world.path("full")), [4], "and no temporary");
+    let after =
+        std::fs::read(world.path("full/model/model.safetensors")).expect("it is still there");
+    assert_eq!(model, after, "the model is as it was");
+
+    world.succeed(&resume("full"));
+    assert_equal(&world.path("whole"), &world.path("full"), 8);
+}
+
+#[test]
+fn a_truncated_checkpoint_is_passed_over() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out whole"));
+    world.copy("whole", "damaged");
+    truncate(&world.path("damaged/checkpoints/step-8/optimizer.safetensors"));
+    world.succeed(&resume("damaged"));
+    assert_equal(&world.path("whole"), &world.path("damaged"), 8);
+}
+
+fn resume(out: &str) -> String {
+    format!("pretrain --out {out} --resume --quiet")
+}
+
+fn truncate(path: &Path) {
+    let file = std::fs::File::options().write(true).open(path).expect("it was written");
+    file.set_len(100).expect("the temporary folder is writable");
+}
+
+#[cfg(unix)]
+fn interrupt(process: u32) {
+    let sent = std::process::Command::new("kill").args(["-INT", &process.to_string()]).status();
+    assert!(sent.expect("kill is part of Unix").success());
+}

@@ -1,0 +1,98 @@
+//! The main job from text to a measured ranking, by the commands a person would type.
+
+use serde_json::{Value, json};
+use wgrad_engine::file::TensorFile;
+
+use super::world::{PRETRAIN, World};
+
+/// Keys of what `evaluate --json` prints.
+const MEASURES: [&str; 7] =
+    ["map", "mrr@10", "ndcg@10", "queries", "recall@10", "recall@100", "recall@1000"];
+
+#[test]
+fn text_becomes_a_ranking() {
+    let world = World::new();
+    for objective in ["mlm", "retromae"] {
+        let command = format!("{PRETRAIN} --objective {objective} --steps 4 --eval-every 2");
+        let printed = world.json(&format!("{command} --out {objective}"));
+        assert_eq!(printed, json!({"model": format!("{objective}/model"), "done": true}));
+        has_run_files(&world, objective);
+    }
+    assert!(world.path("retromae/model/head.safetensors").is_file(), "the decoder is kept");
+    assert!(!world.path("mlm/model/head.safetensors").exists(), "mlm has no head of its own");
+    let first: Value = metrics(&world, "retromae")[0].clone();
+    for key in
+        ["step", "tokens", "seconds", "learning_rate", "loss", "loss_encoder", "loss_decoder"]
+    {
+        assert!(first[key].is_number(), "{key} in {first}");
+    }
+    let held_out = metrics(&world, "retromae").iter().any(|line| line["heldout_loss"].is_number());
+    assert!(held_out, "the held-out loss is measured");
+
+    let command = "finetune --objective contrastive --data beir --init retromae/model --epochs 2 \
+                   --batch-size 8 --eval-every 3 --quiet --out retriever";
+    world.json(command);
+    has_run_files(&world, "retriever");
+    for file in ["modules.json", "1_Pooling/config.json", "sentence_bert_config.json"] {
+        assert!(world.path("retriever/model").join(file).is_file(), "{file} of the retriever");
+    }
+
+    for (kind, n) in [("passage", 24), ("query", 24)] {
+        let command = format!("encode --model retriever/model --input beir --kind {kind}");
+        let printed = world.json(&format!("{command} --out {kind}.safetensors"));
+        let out = format!("{kind}.safetensors");
+        assert_eq!(printed, json!({"texts": n, "width": 16, "out": out}));
+        let file = TensorFile::open(&world.path(&out)).expect("encode writes safetensors");
+        let (shape, values) = file.floats("embeddings").expect("encode writes embeddings");
+        assert_eq!(shape, [n, 16]);
+        for row in values.chunks_exact(16) {
+            let length: f32 = row.iter().map(|x| x * x).sum();
+            assert!((length - 1.0).abs() < 1e-5, "{kind}: a vector of squared length {length}");
+        }
+        let first = kind.chars().next().map(|c| if c == 'p' { "d0" } else { "q0" });
+        assert_eq!(world.read(&format!("{kind}.ids.txt")).lines().next(), first);
+    }
+
+    let command = "search --passages passage.safetensors --queries query.safetensors --top-k 5";
+    let printed = world.json(&format!("{command} --out dense.trec"));
+    assert_eq!(printed, json!({"queries": 24, "out": "dense.trec"}));
+    let printed = world.json("bm25 --data beir --split test --top-k 5 --out bm25.trec");
+    assert_eq!(printed, json!({"queries": 24, "out": "bm25.trec"}));
+    for run in ["dense.trec", "bm25.trec"] {
+        let fields = world.read(run).lines().next().map(|line| line.split(' ').count());
+        assert_eq!(fields, Some(6), "{run} is in TREC form");
+        let measured = world.json(&format!("evaluate --qrels beir/qrels/test.tsv --run {run}"));
+        let keys: Vec<&String> = measured.as_object().expect("an object").keys().collect();
+        assert_eq!(keys, MEASURES);
+        assert_eq!(measured["queries"], 24);
+        let found = measured["recall@10"].as_f64().expect("a number");
+        // Among 24 passages, 5 at random hold the answer one time in five.
+        assert!(found > 0.3, "{run}: recall@10 is {found}");
+    }
+}
+
+/// The lines of a run's metrics.
+fn metrics(world: &World, run: &str) -> Vec<Value> {
+    let text = world.read(&format!("{run}/metrics.jsonl"));
+    text.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// Checks the layout of a run folder.
+fn has_run_files(world: &World, run: &str) {
+    for file in [
+        "model/config.json",
+        "model/model.safetensors",
+        "model/tokenizer.json",
+        "recipe.toml",
+        "loss.svg",
+    ] {
+        assert!(world.path(run).join(file).is_file(), "{run}/{file}");
+    }
+    for folder in ["checkpoints", "tensorboard"] {
+        let entries = std::fs::read_dir(world.path(run).join(folder));
+        assert!(
+            entries.is_ok_and(|mut all| all.next().is_some()),
+            "{run}/{folder} holds something"
+        );
+    }
+}

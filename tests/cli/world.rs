@@ -1,0 +1,167 @@
+//! A folder with everything a small run needs, and the binary to run in it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// Words of the text and of the passages.
+const WORDS: [&str; 16] = [
+    "river", "stone", "light", "paper", "green", "house", "train", "winter", "market", "bread",
+    "garden", "window", "cloud", "silver", "letter", "music",
+];
+/// Documents of the text: 15 batches of 8 rows an epoch.
+const DOCUMENTS: usize = 122;
+/// Passages of the BEIR folder, each with its query.
+const PASSAGES: usize = 24;
+
+/// Pre-training in a [`World`], short of the objective, the steps and the run folder.
+pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --tokenizer tokenizer \
+                            --batch-size 8 --max-length 24 --quiet";
+
+/// A temporary folder with `text.txt`, `config.json`, `tokenizer/` and `beir/`.
+pub struct World {
+    folder: TempDir,
+}
+
+/// How a command ended.
+pub struct Ended {
+    /// The exit status; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// What scripts read.
+    pub stdout: String,
+    /// What people read.
+    pub stderr: String,
+}
+
+impl World {
+    /// Writes the files and trains the tokenizer.
+    pub fn new() -> Self {
+        let world = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let line = |i: usize| format!("{} number {i}\n", words(i * 7, i + 1, 6 + i % 9));
+        world.write("text.txt", &(0..DOCUMENTS).map(line).collect::<String>());
+        world.write("config.json", &world.config(&[]).to_string());
+        let passage = |i: usize| {
+            let (id, title, text) = (format!("d{i}"), WORDS[i % 16], words(i * 5, 1 + i / 8, 8));
+            json!({"_id": id, "title": title, "text": text}).to_string() + "\n"
+        };
+        let query = |i: usize| {
+            json!({"_id": format!("q{i}"), "text": words(i * 5, 1 + i / 8, 3)}).to_string() + "\n"
+        };
+        let judgment = |i: usize| format!("q{i}\td{i}\t1\n");
+        let qrels = (0..PASSAGES).map(judgment).collect::<String>();
+        let qrels = format!("query-id\tcorpus-id\tscore\n{qrels}");
+        world.write("beir/corpus.jsonl", &(0..PASSAGES).map(passage).collect::<String>());
+        world.write("beir/queries.jsonl", &(0..PASSAGES).map(query).collect::<String>());
+        for split in ["train", "dev", "test"] {
+            world.write(&format!("beir/qrels/{split}.tsv"), &qrels);
+        }
+        world.succeed("tokenizer train --input text.txt --vocab-size 120 --out tokenizer --quiet");
+        world
+    }
+
+    /// The configuration of a model of hidden size 16, with some keys changed.
+    pub fn config(&self, changes: &[(&str, Value)]) -> Value {
+        let mut config = json!({
+            "model_type": "bert", "vocab_size": 120, "hidden_size": 16, "num_hidden_layers": 1,
+            "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 32,
+        });
+        for (key, value) in changes {
+            config[*key] = value.clone();
+        }
+        config
+    }
+
+    /// Pre-trains `NAME/model` for two steps.
+    pub fn pretrained(&self, name: &str, objective: &str) {
+        self.succeed(&format!("{PRETRAIN} --objective {objective} --steps 2 --out {name}"));
+    }
+
+    /// Where a file of this world lies.
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// The text of a file.
+    pub fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    }
+
+    /// Writes a file, and the folders it lies in.
+    pub fn write(&self, name: &str, content: &str) {
+        let path = self.path(name);
+        let parent = path.parent().expect("a file of the world lies in a folder");
+        fs::create_dir_all(parent).expect("the temporary folder is writable");
+        fs::write(path, content).expect("the temporary folder is writable");
+    }
+
+    /// Copies a folder.
+    pub fn copy(&self, from: &str, to: &str) {
+        copy(&self.path(from), &self.path(to));
+    }
+
+    /// The binary with the words of `line` as arguments, on the CPU unless `line` names a device.
+    pub fn wgrad(&self, line: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
+        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        command.env("WGRAD_DEVICE", "cpu").env_remove("RUST_LOG");
+        // Mesa complains on stderr where it is not set.
+        command.env("XDG_RUNTIME_DIR", self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs the binary to its end.
+    pub fn run(&self, line: &str) -> Ended {
+        Ended::of(&mut self.wgrad(line))
+    }
+
+    /// Runs the binary, which must succeed.
+    pub fn succeed(&self, line: &str) -> Ended {
+        let ended = self.run(line);
+        assert_eq!(ended.code, Some(0), "wgrad {line}\n{}", ended.stderr);
+        ended
+    }
+
+    /// Runs the binary with `--json`; its whole stdout is one object.
+    pub fn json(&self, line: &str) -> Value {
+        let ended = self.succeed(&format!("{line} --json"));
+        let value: Value = serde_json::from_str(&ended.stdout)
+            .unwrap_or_else(|error| panic!("wgrad {line}: {error} in {:?}", ended.stdout));
+        assert!(value.is_object(), "wgrad {line}: {value} is no object");
+        value
+    }
+}
+
+impl Ended {
+    /// Runs a command to its end.
+    pub fn of(command: &mut Command) -> Self {
+        let output = command.output().expect("the binary was built with this test");
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("wgrad writes UTF-8");
+        Self {
+            code: output.status.code(),
+            stdout: text(output.stdout),
+            stderr: text(output.stderr),
+        }
+    }
+}
+
+/// `count` words from `start` on, `stride` apart.
+fn words(start: usize, stride: usize, count: usize) -> String {
+    let word = |j: usize| WORDS[(start + j * stride + j * j) % WORDS.len()];
+    (0..count).map(word).collect::<Vec<_>>().join(" ")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("the temporary folder is writable");
+    for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("{}: {error}", from.display())) {
+        let entry = entry.expect("the temporary folder is readable");
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).expect("the temporary folder is writable");
+        }
+    }
+}
