@@ -5,6 +5,7 @@ mod demo_corpus;
 mod engine;
 mod models;
 mod ops;
+mod portability;
 mod retrieval;
 mod tidy;
 mod train;
