@@ -62,6 +62,9 @@ struct Place {
     lane: u32,
 }
 
+// Where a walk ends. `notes` may be written, so WGSL takes what lanes read from it for different: one lane decides.
+var<workgroup> walk_end: u32;
+
 // Where L of a row lies in `notes`; Δ lies B·A·T further.
 fn note_of(place: Place, i: u32) -> u32 {
     return 4u + params.batch + (place.item * params.heads + place.head) * params.queries + i;
@@ -204,7 +207,10 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let rows = params.batch * params.heads * params.queries;
 
     var sums: array<mat4x4f, 4>;  // dq / scale: [chunk][row] of four channels
-    let end = seen_by(place.item, min(i0 + TILE_ROWS, params.queries) - 1u);
+    if lane == 0u {
+        walk_end = seen_by(place.item, min(i0 + TILE_ROWS, params.queries) - 1u);
+    }
+    let end = workgroupUniformLoad(&walk_end);
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
         let s = products(Q, K, place, i0, j0);
         let dp = products(DY, V, place, i0, j0);
@@ -243,10 +249,10 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
     var sums_v: array<mat4x4f, 4>;  // dv
     // Row i sees column j0 only if i ≥ j0 + T − S; and no row sees columns past the length.
     let first = select(0u, max(j0 + params.queries, params.keys) - params.keys, params.causal != 0u);
-    var end = params.queries;
-    if j0 >= seen_by(place.item, params.queries - 1u) {
-        end = 0u;
+    if lane == 0u {
+        walk_end = select(params.queries, 0u, j0 >= seen_by(place.item, params.queries - 1u));
     }
+    let end = workgroupUniformLoad(&walk_end);
     for (var i0 = first - first % TILE_COLUMNS; i0 < end; i0 += TILE_COLUMNS) {
         let s = products(K, Q, place, j0, i0);    // [own key][query]
         let dp = products(V, DY, place, j0, i0);
