@@ -9,12 +9,10 @@ use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, ShaderStage};
 use wgrad_codegen::{Shader, read_shaders};
 
-/// The values that ops give to overrides, beside their defaults: stem, name and values.
-///
-/// CHUNKS is ⌈D/32⌉ for heads of D ≤ 128 channels (`engine/src/ops/attention.rs`).
-const OVERRIDES: [(&str, &str, &[f64]); 2] = [
-    ("attention", "CHUNKS", &[1.0, 2.0, 3.0, 4.0]),
-    ("attention_backward", "CHUNKS", &[1.0, 2.0, 3.0, 4.0]),
+/// The values that ops give to overrides, beside their defaults.
+const OVERRIDES: [(&str, &[f64]); 1] = [
+    // ⌈D/32⌉ for heads of D ≤ 128 channels; `engine/src/ops/attention.rs`.
+    ("CHUNKS", &[1.0, 2.0, 3.0, 4.0]),
 ];
 
 /// A module that holds one entry point, and whose overrides have become constants.
@@ -34,15 +32,10 @@ pub fn shaders() -> Vec<Shader> {
 
 /// The entry points of `shader`, each with defaults and then with each value of [`OVERRIDES`].
 pub fn entry_points(shader: &Shader) -> Vec<Module> {
-    for constant in &shader.constants {
-        let is_listed =
-            |(stem, name, _): &(&str, &str, _)| *stem == shader.stem && *name == constant.name;
-        let (stem, name) = (&shader.stem, &constant.name);
-        assert!(OVERRIDES.iter().any(is_listed), "list the values of {name} of {stem}");
-    }
-    let rows = OVERRIDES.iter().filter(|(stem, ..)| *stem == shader.stem);
-    let set = rows.flat_map(|(_, name, values)| {
-        values.iter().map(|&value| PipelineConstants::from_iter([(name.to_string(), value)]))
+    let set = shader.constants.iter().flat_map(|constant| {
+        let row = OVERRIDES.iter().find(|(name, _)| *name == constant.name);
+        let (_, values) = row.unwrap_or_else(|| panic!("list the values of {}", constant.name));
+        values.iter().map(|&value| PipelineConstants::from_iter([(constant.name.clone(), value)]))
     });
     let settings: Vec<_> = [PipelineConstants::default()].into_iter().chain(set).collect();
     let is_baseline = shader.twin == shader.stem;
