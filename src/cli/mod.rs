@@ -3,6 +3,7 @@
 
 mod bm25;
 
+mod demo;
 mod devices;
 mod encode;
 mod evaluate;
@@ -44,6 +45,8 @@ const EXAMPLES: &str = "Begin with:  wgrad demo\n\nExit status: 0 done, 1 failed
 
 #[derive(Subcommand)]
 enum Command {
+    /// Trains, searches and measures a retriever over your own Rust dependencies.
+    Demo(demo::Args),
     /// Lists the adapters of this machine, and which one `auto` takes.
     Devices(devices::Args),
     /// Trains a tokenizer.
@@ -104,6 +107,7 @@ pub fn main() -> ExitCode {
 
 fn run(Arguments { global, command }: Arguments) -> Result<Ending, Failure> {
     match command {
+        Command::Demo(args) => return demo::run(&global, &args),
         Command::Devices(args) => devices::run(&global, &args)?,
         Command::Tokenizer(command) => tokenizer::run(&global, &command)?,
         Command::Prepare(args) => prepare::run(&global, &args)?,
