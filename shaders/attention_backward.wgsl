@@ -92,7 +92,8 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let rows = params.batch * params.heads * params.queries;
 
     var sums: array<mat4x4f, 4>;  // dq / scale: [chunk][row] of four channels
-    let end = seen_by(place.item, min(i0 + TILE_ROWS, params.queries) - 1u);
+    let seen = seen_by(place.item, min(i0 + TILE_ROWS, params.queries) - 1u);
+    let end = agreed(lane, vec2u(0u, seen)).y;
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
         let s = products(Q, K, place, i0, j0);
         let dp = products(DY, V, place, i0, j0);
@@ -128,7 +129,7 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
 
     var sums_k: array<mat4x4f, 4>;  // dk / scale: [chunk][row] of four channels
     var sums_v: array<mat4x4f, 4>;  // dv
-    let range = rows_that_see(place.item, j0);
+    let range = agreed(lane, rows_that_see(place.item, j0));
     for (var i0 = range.x; i0 < range.y; i0 += TILE_COLUMNS) {
         let tile = backward_tile(place, j0, i0);
         add_weighted(&sums_v, tile.weights, DY, place, i0);

@@ -90,7 +90,7 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
     for (var j0 = 0u; j0 < params.keys; j0 += TILE_ROWS) {
         var sums_k: array<mat4x4f, 4>;  // dk / scale: [chunk][row] of four channels
         var sums_v: array<mat4x4f, 4>;  // dv
-        let range = rows_that_see(place.item, j0);
+        let range = agreed(lane, rows_that_see(place.item, j0));
         for (var i0 = range.x; i0 < range.y; i0 += TILE_COLUMNS) {
             let tile = backward_tile(place, j0, i0);
             add_weighted(&sums_v, tile.weights, DY, place, i0);

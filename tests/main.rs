@@ -7,6 +7,7 @@ mod demo_corpus;
 mod engine;
 mod models;
 mod ops;
+mod portability;
 mod retrieval;
 mod tidy;
 mod train;

@@ -114,6 +114,17 @@ fn add_weighted(
     }
 }
 
+// Where a walk begins and ends. `notes` may be written, so WGSL takes what lanes read from it for different:
+// one lane decides, and all hear it.
+var<workgroup> walk_range: vec2u;
+
+fn agreed(lane: u32, range: vec2u) -> vec2u {
+    if lane == 0u {
+        walk_range = range;
+    }
+    return workgroupUniformLoad(&walk_range);
+}
+
 // First and last (exclusive) row of the tiles of 32 queries that may see a column from j0 on.
 fn rows_that_see(item: u32, j0: u32) -> vec2u {
     if j0 >= seen_by(item, params.queries - 1u) {

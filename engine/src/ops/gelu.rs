@@ -4,14 +4,23 @@ use crate::device::Launch;
 use crate::kernels::gelu::{Backward as Slope, Forward, Params};
 use crate::tensor::{Backward, Tensor};
 
-/// Which of the two functions that go by the name of GELU; they differ by up to 4.7e-4. The numbers are those of
-/// `shaders/shared/gelu.wgsl`.
+/// Which of the two functions that go by the name of GELU; they differ by up to 4.7e-4.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gelu {
     /// `x·Φ(x)` with the exact normal distribution: Hugging Face's `gelu`, BERT and ELECTRA.
-    Erf = 0,
+    Erf,
     /// `x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2`: `gelu_new`, `gelu_pytorch_tanh`, GPT-2.
-    Tanh = 1,
+    Tanh,
+}
+
+impl Gelu {
+    /// The number by which shaders know the form (`shaders/shared/gelu.wgsl`).
+    pub(crate) fn form(self) -> u32 {
+        match self {
+            Self::Erf => 0,
+            Self::Tanh => 1,
+        }
+    }
 }
 
 /// Applies GELU to every element.
@@ -36,19 +45,23 @@ struct Saved {
 
 impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
-        let device = dy.device();
-        let (params, launch) = plan(dy, self.form, 3);
-        let mut dx = device.buffer(dy.shape().elements());
-        let kernel = Slope { params, x: self.x.buffer(), dy: dy.buffer(), dx: &mut dx };
-        device.run(kernel, launch);
-        [Some(Tensor::new(device, self.x.shape().clone(), dx))]
+        [Some(gelu_backward(&self.x, dy, self.form))]
     }
+}
+
+/// `dx = dy ⊙ gelu′(x)`, for ops that fuse the forward into something else.
+pub(crate) fn gelu_backward(x: &Tensor, dy: &Tensor, form: Gelu) -> Tensor {
+    let device = x.device();
+    let (params, launch) = plan(x, form, 3);
+    let mut dx = device.buffer(x.shape().elements());
+    device.run(Slope { params, x: x.buffer(), dy: dy.buffer(), dx: &mut dx }, launch);
+    Tensor::new(device, x.shape().clone(), dx)
 }
 
 /// Uniforms and launch for tensors of `x`'s shape, of which `moves` are moved.
 fn plan(x: &Tensor, form: Gelu, moves: usize) -> (Params, Launch) {
     let elements = x.shape().elements();
-    let params = Params { elements: elements as u32, form: form as u32 };
+    let params = Params { elements: elements as u32, form: form.form() };
     let launch = Launch::lanes(elements.div_ceil(4), 256);
     (params, launch.flops(25 * elements).words(moves * elements))
 }
