@@ -4,6 +4,8 @@
 //! Same entry points and arguments as the twins of [`crate::reference`], which stay as the judge; the
 //! products run on the `gemm` crate. Results do not depend on the number of threads.
 
+#![allow(clippy::type_complexity, reason = "a twin takes what its shader binds: slices in tuples")]
+
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
@@ -21,4 +23,3 @@ pub mod matmul;
 mod softmax_rows;
 pub mod top_k;
 
-#![allow(clippy::type_complexity, reason = "a twin takes what its shader binds: slices in tuples")]
