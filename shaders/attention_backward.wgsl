@@ -12,7 +12,7 @@
 //           the key as four 16-bit halves · B lengths · L [B, A, T] · Δ [B, A, T] · the bits as halves [B, T, ⌈S/32⌉, 2];
 //           its integers are below 2²⁴, which f32 holds exactly
 // numerics  hidden weights are 0 by select
-// uses      shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/philox.wgsl
+// uses      shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B
@@ -101,10 +101,10 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
         for (var r = 0u; r < 4u; r++) {
             let i = i0 + 4u * ty + r;
             let j = j0 + 4u * tx;
-            let note = note_of(place, min(i, params.queries - 1u));
+            let note = note_of(place.item, place.head, min(i, params.queries - 1u));
             let weight = exp(s[r] * params.scale - vec4f(notes[note]));
             let p = select(vec4f(0.0), weight, visible(place.item, i, j));
-            ds[r] = p * (dropout_scale(place, i, j) * dp[r] - vec4f(notes[note + rows]));
+            ds[r] = p * (dropout_scale(place.item, place.head, i, j) * dp[r] - vec4f(notes[note + rows]));
         }
         add_weighted(&sums, ds, K, place, j0);
     }

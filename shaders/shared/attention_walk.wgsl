@@ -1,6 +1,7 @@
-// attention_walk — what every walk of attention's backward does: load rows, ask who sees whom, multiply tiles.
+// attention_walk — what the tiled walks of attention's backward share: load rows, multiply tiles, take weights back.
 //
-// For a shader that declares `params`, q, k, v, dy and `notes` as attention_backward.wgsl does, and CHUNKS = ⌈D/32⌉.
+// For a shader that declares `params`, q, k, v, dy and `notes` as attention_backward.wgsl does, and CHUNKS = ⌈D/32⌉;
+// beside attention_tile.wgsl and attention_notes.wgsl.
 
 // Which tensor a tile is staged from.
 const Q: u32 = 0u;
@@ -13,47 +14,6 @@ struct Place {
     item: u32,
     head: u32,
     lane: u32,
-}
-
-// Where L of a row lies in `notes`; Δ lies B·A·T further.
-fn note_of(place: Place, i: u32) -> u32 {
-    return 4u + params.batch + (place.item * params.heads + place.head) * params.queries + i;
-}
-
-// Length and causality leave columns 0 .. seen_by(item, i) to row i.
-fn seen_by(item: u32, i: u32) -> u32 {
-    var seen = params.keys;
-    if params.has_lengths != 0u {
-        seen = min(seen, u32(notes[4u + item]));
-    }
-    if params.causal != 0u {
-        seen = min(seen, max(i + 1u + params.keys, params.queries) - params.queries);
-    }
-    return seen;
-}
-
-// Which of the columns j .. j + 3 row i sees; no row past the end sees any.
-fn visible(item: u32, i: u32, j: u32) -> vec4<bool> {
-    let column = vec4u(j, j + 1u, j + 2u, j + 3u);
-    var seen = column < vec4u(select(0u, seen_by(item, i), i < params.queries));
-    if params.has_bits != 0u && i < params.queries {
-        let words = (params.keys + 31u) / 32u;
-        let start = 4u + params.batch + 2u * params.batch * params.heads * params.queries;
-        let half = u32(notes[start + (item * params.queries + i) * words * 2u + j / 16u]);
-        seen = seen & (((vec4u(half) >> (column & vec4u(15u))) & vec4u(1u)) != vec4u(0u));
-    }
-    return seen;
-}
-
-// z of row i at the columns j .. j + 3.
-fn dropout_scale(place: Place, i: u32, j: u32) -> vec4f {
-    if params.threshold == 0u {
-        return vec4f(1.0);
-    }
-    let words = vec2u(u32(notes[0]), u32(notes[2])) | (vec2u(u32(notes[1]), u32(notes[3])) << vec2u(16u));
-    let row = place.item * params.queries + i + params.first_row;
-    let word = philox(vec4u(j / 4u, row, params.site, place.head), words);
-    return select(vec4f(0.0), vec4f(params.keep_scale), word >= vec4u(params.threshold));
 }
 
 // Channels 4·c .. of a row, zero past the end.
@@ -149,10 +109,10 @@ fn backward_tile(place: Place, j0: u32, i0: u32) -> KeyTile {
     for (var c = 0u; c < 4u; c++) {
         let i = i0 + 4u * (place.lane % 8u) + c;
         let j = j0 + 4u * (place.lane / 8u);
-        let note = note_of(place, min(i, params.queries - 1u));
+        let note = note_of(place.item, place.head, min(i, params.queries - 1u));
         let score = vec4f(s[0][c], s[1][c], s[2][c], s[3][c]) * params.scale;
         let p = select(vec4f(0.0), exp(score - vec4f(notes[note])), visible(place.item, i, j));
-        let z = dropout_scale(place, i, j);
+        let z = dropout_scale(place.item, place.head, i, j);
         let dp_of_row = vec4f(dp[0][c], dp[1][c], dp[2][c], dp[3][c]);
         let delta = notes[note + params.batch * params.heads * params.queries];
         by_query.weights[c] = z * p;

@@ -1,5 +1,6 @@
 //! attention: the twin against differences, every device against the twin, and what masks and dropout must not do.
 
+use wgrad_engine::device::{Buffer, Launch};
 use wgrad_engine::ops::{self, Visibility};
 use wgrad_engine::params::{attention as forward, attention_backward as backward};
 use wgrad_engine::random::{Dropout, dropout_threshold};
@@ -234,38 +235,129 @@ fn devices_match_twin() {
     }
 }
 
-/// The walk that devices other than the CPU do not choose.
+/// The tiled kernels of hardware adapters and the fused walk of the CPU, on devices that would choose others.
 #[test]
-fn fused_walk_matches_twin() {
-    use wgrad_engine::device::Launch;
-    use wgrad_engine::kernels::attention_backward_fused::{Backward, Constants};
-    for device in devices() {
-        for (extents, hidden) in
-            [([2, 33, 70, 1, 40], Hidden::All), ([1, 5, 5, 2, 8], Hidden::Padding)]
-        {
+fn kernels_not_chosen_here_match_twin() {
+    use wgrad_engine::kernels::attention::{Constants, Forward};
+    use wgrad_engine::kernels::attention_backward::{
+        self as walks, BackwardKeys, BackwardQueries, BackwardRows,
+    };
+    use wgrad_engine::kernels::attention_backward_fused::{self as fused, Backward};
+    let cases = [
+        ([1, 65, 33, 2, 32], Hidden::Nothing),
+        ([2, 33, 70, 1, 64], Hidden::All),
+        ([1, 70, 31, 1, 100], Hidden::Future),
+        ([1, 20, 40, 1, 128], Hidden::Bits),
+        ([3, 5, 5, 2, 8], Hidden::Padding),
+    ];
+    for device in devices().into_iter().filter(|device| !device.is_cpu()) {
+        for (extents, hidden) in cases {
             let problem = Problem::new(extents, hidden, 0.1);
-            let [_, dq64, dk64, dv64] = problem.expected();
-            let notes: Vec<f32> = problem.notes().1.iter().map(|&note| note as f32).collect();
+            let Problem { params, .. } = problem;
+            let [batch, queries, keys, heads, width] = extents;
+            let chunks = width.div_ceil(32) as u32;
             let upload = |values: &[f32]| device.upload_f32(values);
-            let mut dq = device.buffer(dq64.len());
-            let (mut dk, mut dv) = (device.buffer(dk64.len()), device.buffer(dk64.len()));
-            let kernel = Backward {
-                params: bytemuck::cast(problem.params),
-                constants: Constants { chunks: problem.params.width.div_ceil(32) },
-                q: &upload(&problem.q),
-                k: &upload(&problem.k),
-                v: &upload(&problem.v),
-                dy: &upload(&problem.dy),
-                notes: &upload(&notes),
-                dq: &mut dq,
-                dk: &mut dk,
-                dv: &mut dv,
+            let [q, k, v, dy] =
+                [&problem.q, &problem.k, &problem.v, &problem.dy].map(|x| upload(x));
+            let [lengths, bits, key] =
+                [&problem.lengths[..], &problem.bits, &problem.key].map(|x| device.upload_u32(x));
+            let [mut y, mut dq, mut fused_dq] = [(); 3].map(|()| device.buffer(q.words()));
+            let [mut dk, mut dv, mut fused_dk, mut fused_dv] =
+                [(); 4].map(|()| device.buffer(k.words()));
+            let mut lse = device.buffer(batch * heads * queries);
+            let halves = params.has_bits as usize * 2 * batch * queries * keys.div_ceil(32);
+            let words = 4 + batch + 2 * batch * heads * queries + halves;
+            let mut notes = device.buffer(words);
+            let tiles = |rows: usize| {
+                Launch::groups([rows.div_ceil(64) as u32, heads as u32, batch as u32])
             };
-            device.run(kernel, Launch::groups([1, problem.params.heads, problem.params.batch]));
-            for (name, actual, expected) in [("dq", dq, dq64), ("dk", dk, dk64), ("dv", dv, dv64)] {
-                let context = format!("{device:?} {extents:?} {name}");
-                assert_close(&device.read_f32(&actual), &expected, 3e-6, &context);
-            }
+
+            let constants = Constants { chunks };
+            let forward = Forward {
+                params,
+                constants,
+                q: &q,
+                k: &k,
+                v: &v,
+                lengths: &lengths,
+                bits: &bits,
+                key: &key,
+                y: &mut y,
+                lse: &mut lse,
+            };
+            device.run(forward, tiles(queries));
+            let params: backward::Params = bytemuck::cast(problem.params);
+            let constants = walks::Constants { chunks };
+            let rows = BackwardRows {
+                params,
+                constants,
+                y: &y,
+                dy: &dy,
+                lse: &lse,
+                lengths: &lengths,
+                bits: &bits,
+                key: &key,
+                notes: &mut notes,
+            };
+            device.run(rows, Launch::lanes(words, 64));
+            device.run(
+                BackwardQueries {
+                    params,
+                    constants,
+                    q: &q,
+                    k: &k,
+                    v: &v,
+                    dy: &dy,
+                    notes: &notes,
+                    dq: &mut dq,
+                },
+                tiles(queries),
+            );
+            device.run(
+                BackwardKeys {
+                    params,
+                    constants,
+                    q: &q,
+                    k: &k,
+                    v: &v,
+                    dy: &dy,
+                    notes: &notes,
+                    dk: &mut dk,
+                    dv: &mut dv,
+                },
+                tiles(keys),
+            );
+            let params = bytemuck::cast(problem.params);
+            let constants = fused::Constants { chunks };
+            let fused = Backward {
+                params,
+                constants,
+                q: &q,
+                k: &k,
+                v: &v,
+                dy: &dy,
+                notes: &notes,
+                dq: &mut fused_dq,
+                dk: &mut fused_dk,
+                dv: &mut fused_dv,
+            };
+            device.run(fused, Launch::groups([1, heads as u32, batch as u32]));
+
+            let expected = problem.expected();
+            let context = format!("{device:?} {extents:?} {hidden:?}");
+            let read = |buffers: [Buffer; 4]| buffers.map(|buffer| device.read_f32(&buffer));
+            assert_all_close(
+                &read([y.clone(), dq, dk, dv]),
+                &expected,
+                3e-6,
+                &format!("{context} tiled"),
+            );
+            assert_all_close(
+                &read([y, fused_dq, fused_dk, fused_dv]),
+                &expected,
+                3e-6,
+                &format!("{context} fused"),
+            );
         }
     }
 }

@@ -11,6 +11,7 @@ pub use crate::params::attention_backward::{Constants, Params};
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/attention_tile.wgsl"),
     include_str!("../../../shaders/shared/attention_walk.wgsl"),
+    include_str!("../../../shaders/shared/attention_notes.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention_backward.wgsl"),
 );

@@ -8,6 +8,8 @@ pub mod add;
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
+pub mod attention_backward_software;
+pub mod attention_software;
 pub mod column_sums;
 pub mod contrastive;
 pub mod dropout;

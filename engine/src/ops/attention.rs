@@ -2,8 +2,11 @@
 
 use super::visibility::Visibility;
 use crate::device::{Buffer, Device, Kernel, Launch};
-use crate::kernels::attention::{Constants, Forward, Params};
-use crate::kernels::{attention_backward as walks, attention_backward_fused as fused};
+use crate::kernels::attention::{self as tiled, Constants, Params};
+use crate::kernels::attention_backward::{self as walks, BackwardRows};
+use crate::kernels::{
+    attention_backward_fused as fused, attention_backward_software, attention_software,
+};
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::{Backward, Tensor};
 
@@ -12,7 +15,20 @@ const TILE_ROWS: usize = 64;
 /// Channels of a chunk of the head's width.
 const CHUNK_CHANNELS: u32 = 32;
 /// Lanes of one workgroup of `backward_rows`.
-const ROW_LANES: u32 = walks::BackwardRows::WORKGROUP[0];
+const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
+/// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.
+const EMULATED_SUBGROUP: u32 = 8;
+
+/// Runs an entry point of the tiled shader, or of its variant for emulated GPUs: the same fields, another text.
+macro_rules! run {
+    ($device:expr, $launch:expr, $tiled:ident | $software:ident :: $entry:ident { $($field:ident: $value:expr),+ $(,)? }) => {
+        if $device.is_software() && $device.limits().subgroup == Some(EMULATED_SUBGROUP) {
+            $device.run($software::$entry { $($field: $value),+ }, $launch);
+        } else {
+            $device.run($tiled::$entry { $($field: $value),+ }, $launch);
+        }
+    };
+}
 
 /// Mixes the rows of `v` that each query sees: `y = dropout(softmax(q·kᵀ/√D))·v` for every head.
 ///
@@ -74,22 +90,25 @@ pub fn attention(
 
     let mut y = device.buffer(q.shape().elements());
     let mut lse = device.buffer(batch * heads * queries);
-    device.run(
-        Forward {
-            params,
-            constants: Constants { chunks: chunks(&params) },
-            q: q.buffer(),
-            k: k.buffer(),
-            v: v.buffer(),
-            lengths: &lengths,
-            bits: &bits,
-            key: &key,
-            y: &mut y,
-            lse: &mut lse,
-        },
-        tiles(queries, &params)
-            .flops(2 * products(&params))
-            .words(2 * q.shape().elements() + 2 * k.shape().elements()),
+    let launch = tiles(queries, &params)
+        .flops(2 * products(&params))
+        .words(2 * q.shape().elements() + 2 * k.shape().elements());
+    run!(
+        device,
+        launch,
+        tiled
+            | attention_software::Forward {
+                params: params,
+                constants: Constants { chunks: chunks(&params) },
+                q: q.buffer(),
+                k: k.buffer(),
+                v: v.buffer(),
+                lengths: &lengths,
+                bits: &bits,
+                key: &key,
+                y: &mut y,
+                lse: &mut lse,
+            }
     );
 
     let [q_kept, k_kept, v_kept] = [q, k, v].map(|tensor| tensor.buffer().clone());
@@ -147,7 +166,7 @@ impl Saved {
         let words = 4 + batch + 2 * rows + halves;
         let mut notes = device.buffer(words);
         device.run(
-            walks::BackwardRows {
+            BackwardRows {
                 params: bytemuck::cast(self.params),
                 constants: walks::Constants { chunks: chunks(&self.params) },
                 y: &self.y,
@@ -168,20 +187,23 @@ impl Saved {
     /// dq.
     fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
         let mut dq = device.buffer(self.q.words());
-        device.run(
-            walks::BackwardQueries {
-                params: bytemuck::cast(self.params),
-                constants: walks::Constants { chunks: chunks(&self.params) },
-                q: &self.q,
-                k: &self.k,
-                v: &self.v,
-                dy,
-                notes,
-                dq: &mut dq,
-            },
-            tiles(self.params.queries as usize, &self.params)
-                .flops(3 * products(&self.params))
-                .words(3 * self.q.words() + 2 * self.k.words()),
+        let launch = tiles(self.params.queries as usize, &self.params)
+            .flops(3 * products(&self.params))
+            .words(3 * self.q.words() + 2 * self.k.words());
+        run!(
+            device,
+            launch,
+            walks
+                | attention_backward_software::BackwardQueries {
+                    params: bytemuck::cast(self.params),
+                    constants: walks::Constants { chunks: chunks(&self.params) },
+                    q: &self.q,
+                    k: &self.k,
+                    v: &self.v,
+                    dy: dy,
+                    notes: notes,
+                    dq: &mut dq,
+                }
         );
         dq
     }
@@ -189,21 +211,24 @@ impl Saved {
     /// dk and dv.
     fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
         let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
-        device.run(
-            walks::BackwardKeys {
-                params: bytemuck::cast(self.params),
-                constants: walks::Constants { chunks: chunks(&self.params) },
-                q: &self.q,
-                k: &self.k,
-                v: &self.v,
-                dy,
-                notes,
-                dk: &mut dk,
-                dv: &mut dv,
-            },
-            tiles(self.params.keys as usize, &self.params)
-                .flops(4 * products(&self.params))
-                .words(2 * self.q.words() + 4 * self.k.words()),
+        let launch = tiles(self.params.keys as usize, &self.params)
+            .flops(4 * products(&self.params))
+            .words(2 * self.q.words() + 4 * self.k.words());
+        run!(
+            device,
+            launch,
+            walks
+                | attention_backward_software::BackwardKeys {
+                    params: bytemuck::cast(self.params),
+                    constants: walks::Constants { chunks: chunks(&self.params) },
+                    q: &self.q,
+                    k: &self.k,
+                    v: &self.v,
+                    dy: dy,
+                    notes: notes,
+                    dk: &mut dk,
+                    dv: &mut dv,
+                }
         );
         (dk, dv)
     }

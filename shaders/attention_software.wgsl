@@ -1,0 +1,241 @@
+// attention_software — the same for adapters that emulate a GPU with vectors of eight lanes.
+//
+// math      as attention
+// variant   attention
+// source    as attention; what it beats is in docs/kernels/attention.md
+// shapes    as attention
+// work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
+//           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, A, B)
+// cost      as attention; per channel and 512 multiply-adds a lane reads 16 words for scores, 24 for sums, which grow in y
+// limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers
+// numerics  as attention
+// uses      shared/attention_lanes.wgsl, shared/philox.wgsl
+
+struct Params {
+    batch: u32,        // B
+    queries: u32,      // T
+    keys: u32,         // S
+    heads: u32,        // A
+    width: u32,        // D
+    scale: f32,        // usually 1/√D
+    causal: u32,       // 1: row i sees columns j ≤ i + S − T
+    has_lengths: u32,  // 1: item b sees columns j < lengths[b]
+    has_bits: u32,     // 1: row i sees column j if bit j of its row of bits is set
+    threshold: u32,    // a word below it drops the weight; 0: no dropout
+    keep_scale: f32,   // 1/(1 − probability)
+    site: u32,         // which dropout of the model
+    first_row: u32,    // number of row 0 of item 0 in the counters of dropout
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<f32>;             // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<f32>;             // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<f32>;             // [B, S, A, D]
+@group(0) @binding(4) var<storage, read> lengths: array<u32>;       // [B], or anything if not has_lengths
+@group(0) @binding(5) var<storage, read> bits: array<u32>;          // [B, T, ⌈S/32⌉], or anything if not has_bits
+@group(0) @binding(6) var<storage, read> key: array<u32>;           // [2] the step's key of dropout
+@group(0) @binding(7) var<storage, read_write> y: array<f32>;       // [B, T, A, D]
+@group(0) @binding(8) var<storage, read_write> lse: array<f32>;     // [B, A, T]  L, kept for backward
+
+override CHUNKS: u32 = 4u;  // ⌈D/32⌉, which only the tiles of the other variant need to know
+
+const HIDDEN: f32 = -1e30;
+
+// Four queries of a lane.
+struct Rows {
+    i: vec4u,           // clamped to the last
+    valid: vec4<bool>,  // not clamped
+    start: vec4u,       // of channel 0, in q and y
+    maximum: vec4f,     // of the scores so far
+    total: vec4f,       // Σ exp(s − maximum) so far
+}
+
+// Length and causality leave columns 0 .. seen_by(item, i) to row i.
+fn seen_by(item: u32, i: u32) -> u32 {
+    var seen = params.keys;
+    if params.has_lengths != 0u {
+        seen = min(seen, lengths[item]);
+    }
+    if params.causal != 0u {
+        seen = min(seen, max(i + 1u + params.keys, params.queries) - params.queries);
+    }
+    return seen;
+}
+
+// Which of the 64 columns from j0 the rows see.
+fn seen_bits(item: u32, rows: Rows, j0: u32) -> Bits {
+    let words = (params.keys + 31u) / 32u;
+    var seen = Bits();
+    for (var r = 0u; r < OWN; r++) {
+        let count = max(seen_by(item, rows.i[r]), j0) - j0;
+        seen.low[r] = ones(count);
+        seen.high[r] = ones(max(count, 32u) - 32u);
+        if params.has_bits != 0u {
+            let start = (item * params.queries + rows.i[r]) * words;
+            seen.low[r] &= bits[start + j0 / 32u];
+            seen.high[r] &= bits[start + min(j0 / 32u + 1u, words - 1u)];
+        }
+    }
+    return seen;
+}
+
+// Which of the 64 columns from j0 dropout keeps.
+fn kept_bits(item: u32, rows: Rows, j0: u32, head: u32) -> Bits {
+    if params.threshold == 0u {
+        return Bits(vec4u(0xFFFFFFFFu), vec4u(0xFFFFFFFFu));
+    }
+    var kept = Bits();
+    for (var r = 0u; r < OWN; r++) {
+        let row = item * params.queries + rows.i[r] + params.first_row;
+        for (var quad = 0u; quad < OTHERS / 4u; quad++) {
+            let word = philox(vec4u(j0 / 4u + quad, row, params.site, head), vec2u(key[0], key[1]));
+            let keep = select(vec4u(0u), vec4u(1u, 2u, 4u, 8u), word >= vec4u(params.threshold));
+            let nibble = (keep.x | keep.y | keep.z | keep.w) << (quad % 8u * 4u);
+            kept.low[r] |= select(0u, nibble, quad < 8u);
+            kept.high[r] |= select(nibble, 0u, quad < 8u);
+        }
+    }
+    return kept;
+}
+
+// Scales and hides eight scores; the larger of `peak` and what is left.
+fn hide_eight(tile: ptr<function, array<vec4f, 64>>, first: u32, seen: Bits, peak: vec4f) -> vec4f {
+    var larger = peak;
+    for (var j = first; j < first + 8u; j++) {
+        tile[j] = select(vec4f(HIDDEN), tile[j] * params.scale, bit(seen, j));
+        larger = max(larger, tile[j]);
+    }
+    return larger;
+}
+
+// Makes z·p of eight scores; `sum` + Σ p.
+fn weigh_eight(
+    tile: ptr<function, array<vec4f, 64>>,
+    first: u32,
+    seen: Bits,
+    kept: Bits,
+    peak: vec4f,
+    sum: vec4f,
+) -> vec4f {
+    var total = sum;
+    for (var j = first; j < first + 8u; j++) {
+        let p = select(vec4f(0.0), exp(tile[j] - peak), bit(seen, j));
+        total += p;
+        tile[j] = select(vec4f(0.0), params.keep_scale * p, bit(kept, j));
+    }
+    return total;
+}
+
+// Scores become z·exp(s − maximum); what y must be multiplied by for the new maximum.
+fn soften(
+    tile: ptr<function, array<vec4f, 64>>,
+    rows: ptr<function, Rows>,
+    seen: Bits,
+    kept: Bits,
+) -> vec4f {
+    var peak = hide_eight(tile, 0u, seen, (*rows).maximum);
+    peak = hide_eight(tile, 8u, seen, peak);
+    peak = hide_eight(tile, 16u, seen, peak);
+    peak = hide_eight(tile, 24u, seen, peak);
+    peak = hide_eight(tile, 32u, seen, peak);
+    peak = hide_eight(tile, 40u, seen, peak);
+    peak = hide_eight(tile, 48u, seen, peak);
+    peak = hide_eight(tile, 56u, seen, peak);
+    let rescale = exp((*rows).maximum - peak);
+    var sum = weigh_eight(tile, 0u, seen, kept, peak, (*rows).total * rescale);
+    sum = weigh_eight(tile, 8u, seen, kept, peak, sum);
+    sum = weigh_eight(tile, 16u, seen, kept, peak, sum);
+    sum = weigh_eight(tile, 24u, seen, kept, peak, sum);
+    sum = weigh_eight(tile, 32u, seen, kept, peak, sum);
+    sum = weigh_eight(tile, 40u, seen, kept, peak, sum);
+    sum = weigh_eight(tile, 48u, seen, kept, peak, sum);
+    (*rows).total = weigh_eight(tile, 56u, seen, kept, peak, sum);
+    (*rows).maximum = peak;
+    return rescale;
+}
+
+fn rows_from(i0: u32, item: u32, head: u32) -> Rows {
+    let i = vec4u(i0, i0 + 1u, i0 + 2u, i0 + 3u);
+    let last = vec4u(params.queries - 1u);
+    let row = vec4u(item * params.queries) + min(i, last);
+    let start = (row * params.heads + vec4u(head)) * params.width;
+    return Rows(min(i, last), i <= last, start, vec4f(HIDDEN), vec4f(0.0));
+}
+
+fn load_q(rows: Rows, c: u32) -> vec4f {
+    let at = rows.start + vec4u(c);
+    return vec4f(q[at.x], q[at.y], q[at.z], q[at.w]);
+}
+
+fn load_y(rows: Rows, c: u32) -> vec4f {
+    let at = rows.start + vec4u(c);
+    return vec4f(y[at.x], y[at.y], y[at.z], y[at.w]);
+}
+
+fn store_y(rows: Rows, c: u32, value: vec4f) {
+    for (var r = 0u; r < OWN; r++) {
+        if rows.valid[r] {
+            y[rows.start[r] + c] = value[r];
+        }
+    }
+}
+
+// y / Σ, and the log-sum-exp.
+fn finish(rows: Rows, item: u32, head: u32) {
+    let sees = rows.total > vec4f(0.0);
+    let total = max(rows.total, vec4f(1e-30));
+    for (var c = 0u; c < params.width; c++) {
+        store_y(rows, c, select(vec4f(0.0), load_y(rows, c) / total, sees));
+    }
+    let note = select(vec4f(1e30), rows.maximum + log(total), sees);
+    for (var r = 0u; r < OWN; r++) {
+        if rows.valid[r] {
+            lse[(item * params.heads + head) * params.queries + rows.i[r]] = note[r];
+        }
+    }
+}
+
+@compute @workgroup_size(SUBGROUP)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
+    let head = group.y;
+    let item = group.z;
+    let i0 = group.x * SUBGROUP * 2u * OWN;
+    var upper = rows_from(i0 + 2u * OWN * lane, item, head);
+    var lower = rows_from(i0 + 2u * OWN * lane + OWN, item, head);
+    for (var c = 0u; c < params.width; c++) {
+        store_y(upper, c, vec4f(0.0));
+        store_y(lower, c, vec4f(0.0));
+    }
+    let end = seen_by(item, min(i0 + SUBGROUP * 2u * OWN, params.queries) - 1u);
+    for (var j0 = 0u; j0 < end; j0 += OTHERS) {
+        var start: array<u32, 8>;  // of this lane's share of the keys
+        for (var g = 0u; g < 8u; g++) {
+            let j = min(j0 + 8u * g + lane, params.keys - 1u);
+            start[g] = ((item * params.keys + j) * params.heads + head) * params.width;
+        }
+        var upper_tile: array<vec4f, 64>;
+        var lower_tile: array<vec4f, 64>;
+        for (var c = 0u; c < params.width; c++) {
+            let share = array<f32, 8>(
+                k[start[0] + c], k[start[1] + c], k[start[2] + c], k[start[3] + c],
+                k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
+            );
+            add_products(&upper_tile, share, load_q(upper, c));
+            add_products(&lower_tile, share, load_q(lower, c));
+        }
+        let upper_seen = seen_bits(item, upper, j0);
+        let lower_seen = seen_bits(item, lower, j0);
+        let upper_scale = soften(&upper_tile, &upper, upper_seen, kept_bits(item, upper, j0, head));
+        let lower_scale = soften(&lower_tile, &lower, lower_seen, kept_bits(item, lower, j0, head));
+        for (var c = 0u; c < params.width; c++) {
+            let share = array<f32, 8>(
+                v[start[0] + c], v[start[1] + c], v[start[2] + c], v[start[3] + c],
+                v[start[4] + c], v[start[5] + c], v[start[6] + c], v[start[7] + c],
+            );
+            store_y(upper, c, add_mixture(&upper_tile, share, upper_scale * load_y(upper, c)));
+            store_y(lower, c, add_mixture(&lower_tile, share, lower_scale * load_y(lower, c)));
+        }
+    }
+    finish(upper, item, head);
+    finish(lower, item, head);
+}
