@@ -30,7 +30,9 @@ pub enum Error {
     #[error(transparent)]
     File(#[from] FileError),
     /// Parameters of the encoder that the file lacks.
-    #[error("{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?")]
+    #[error(
+        "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
+    )]
     Missing {
         /// The file.
         path: PathBuf,
@@ -144,8 +146,11 @@ impl ModelDirectory {
         let path = self.path.join(file);
         let text = fs::read_to_string(&path);
         let text = text.map_err(|source| Error::Io { path: path.clone(), source })?;
-        serde_json::from_str(&text)
-            .map_err(|error| Error::Pooling { path, expected, found: error.to_string() })
+        serde_json::from_str(&text).map_err(|error| Error::Pooling {
+            path,
+            expected,
+            found: error.to_string(),
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Contrastive cross-entropy over the passages of a batch (Karpukhin et al. 2020, arXiv:2004.04906, eq. 2).
 
-use wgrad_engine::ops::{self, Contrastive, Targets};
 use wgrad_engine::Tensor;
+use wgrad_engine::ops::{self, Contrastive, Targets};
 
 /// −mean over queries of log softmaxⱼ(⟨qᵢ, pⱼ⟩ / τ) at the query's own positive; every passage is a candidate.
 ///

@@ -1,7 +1,7 @@
 //! The masked language model's loss (Devlin et al. 2019, §3.1).
 
-use wgrad_engine::ops::{self, Targets};
 use wgrad_engine::Tensor;
+use wgrad_engine::ops::{self, Targets};
 
 /// −mean over labelled tokens of log softmax(h·Wᵀ + b) at the token that stood there.
 ///

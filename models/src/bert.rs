@@ -4,9 +4,9 @@
 //! token type embeddings, and the masked language model head of §3.1.
 
 use serde::{Deserialize, Serialize};
+use wgrad_engine::Tensor;
 use wgrad_engine::ops::{self, Gelu, Rows, Visibility};
 use wgrad_engine::weights::{Declarations, Init, Param};
-use wgrad_engine::Tensor;
 
 use crate::layers::{LayerNorm, Linear, Mode};
 use crate::tokens::Tokens;
@@ -78,7 +78,12 @@ pub enum Activation {
     #[serde(rename = "gelu", alias = "gelu_python")]
     Gelu,
     /// GELU by tanh.
-    #[serde(rename = "gelu_new", alias = "gelu_pytorch_tanh", alias = "gelu_fast", alias = "gelu_accurate")]
+    #[serde(
+        rename = "gelu_new",
+        alias = "gelu_pytorch_tanh",
+        alias = "gelu_fast",
+        alias = "gelu_accurate"
+    )]
     GeluNew,
     /// max(x, 0).
     #[serde(rename = "relu")]
@@ -162,7 +167,11 @@ pub struct Embeddings {
 impl Embeddings {
     fn declare(d: &mut Declarations, c: &Config) -> Self {
         let mut table = |name: &str, rows| {
-            d.param(&format!("{name}.weight"), [rows, c.hidden_size], Init::Normal(c.initializer_range))
+            d.param(
+                &format!("{name}.weight"),
+                [rows, c.hidden_size],
+                Init::Normal(c.initializer_range),
+            )
         };
         Self {
             word_embeddings: table("word_embeddings", c.vocab_size),
@@ -220,7 +229,12 @@ impl Layer {
             attention_output: linear("attention.output.dense", [h, h]),
             intermediate: linear("intermediate.dense", [h, f]),
             output: linear("output.dense", [f, h]),
-            attention_norm: LayerNorm::declare(d, "attention.output.LayerNorm", h, c.layer_norm_eps),
+            attention_norm: LayerNorm::declare(
+                d,
+                "attention.output.LayerNorm",
+                h,
+                c.layer_norm_eps,
+            ),
             output_norm: LayerNorm::declare(d, "output.LayerNorm", h, c.layer_norm_eps),
             heads: c.num_attention_heads,
             activation: c.hidden_act,
@@ -230,7 +244,13 @@ impl Layer {
     }
 
     /// `x: [B, T, H]` attends to `context: [B, S, H]` (itself in an encoder) → `[B, T, H]`. The residual is `x`.
-    pub fn forward(&self, x: &Tensor, context: &Tensor, visibility: &Visibility, mode: &Mode) -> Tensor {
+    pub fn forward(
+        &self,
+        x: &Tensor,
+        context: &Tensor,
+        visibility: &Visibility,
+        mode: &Mode,
+    ) -> Tensor {
         let attended = self.attend(x, context, visibility, mode);
         let dropout = mode.dropout(self.hidden_dropout);
         let x = self.attention_norm.add_and_norm(&attended, x, dropout.as_ref());
@@ -271,7 +291,12 @@ impl MlmHead {
     pub fn declare(d: &mut Declarations, bert: &Bert) -> Self {
         let c = &bert.config;
         d.under("cls.predictions", |d| Self {
-            transform: Linear::declare(d, "transform.dense", [c.hidden_size; 2], c.initializer_range),
+            transform: Linear::declare(
+                d,
+                "transform.dense",
+                [c.hidden_size; 2],
+                c.initializer_range,
+            ),
             norm: LayerNorm::declare(d, "transform.LayerNorm", c.hidden_size, c.layer_norm_eps),
             decoder: bert.embeddings.word_embeddings.clone(),
             bias: d.param("bias", [c.vocab_size], Init::Constant(0.0)),

@@ -1,7 +1,7 @@
 //! A text encoder for retrieval: one vector a text (Karpukhin et al. 2020, arXiv:2004.04906, §3.1).
 
-use wgrad_engine::{Device, Tensor};
 use wgrad_engine::ops::{self, Rows};
+use wgrad_engine::{Device, Tensor};
 
 use crate::bert::Bert;
 use crate::layers::Mode;

@@ -46,7 +46,12 @@ pub struct RetroMae {
 
 impl RetroMae {
     /// Declares BERT's parameters and those of the decoder.
-    pub fn declare(d: &mut Declarations, config: Config, query: DecoderQuery, decoding: Decoding) -> Self {
+    pub fn declare(
+        d: &mut Declarations,
+        config: Config,
+        query: DecoderQuery,
+        decoding: Decoding,
+    ) -> Self {
         let encoder = MaskedLm::declare(d, config);
         let decoder = d.under("c_head", |d| Layer::declare(d, &encoder.bert.config));
         Self { encoder, decoder, query, decoding }
@@ -55,8 +60,16 @@ impl RetroMae {
     /// The decoder's last state: the encoder's states `[B, T, H]` and the decoder's `inputs` → `[B, T, H]`.
     ///
     /// `visible` says which inputs each row may see: the per-row bits of enhanced decoding.
-    pub fn decode(&self, encoded: &Tensor, inputs: &Tokens, visible: &Visibility, mode: &Mode) -> Tensor {
-        let &[b, t, h] = encoded.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
+    pub fn decode(
+        &self,
+        encoded: &Tensor,
+        inputs: &Tokens,
+        visible: &Visibility,
+        mode: &Mode,
+    ) -> Tensor {
+        let &[b, t, h] = encoded.shape().axes() else {
+            unreachable!("hidden states are [B, T, H]")
+        };
         let firsts = first_tokens(encoded.device(), b, t);
         let sentence = ops::gather_rows(&encoded.reshape([b * t, h]), &firsts); // [B, H]
 

@@ -28,7 +28,9 @@ pub enum InputError {
         key: &'static str,
     },
     /// More tokens than there are positions.
-    #[error("rows of {tokens} tokens: expected at most {limit} (max_position_embeddings); lower --max-length")]
+    #[error(
+        "rows of {tokens} tokens: expected at most {limit} (max_position_embeddings); lower --max-length"
+    )]
     TooLong {
         /// Tokens of a row.
         tokens: usize,

@@ -9,7 +9,9 @@ use crate::retrieval::trec::{Hit, Run, write_run};
 
 /// Ranks by BM25.
 #[derive(clap::Args)]
-#[command(after_help = "Example:  wgrad bm25 --data beir/squadshifts --split test --top-k 100 --out bm25.trec")]
+#[command(
+    after_help = "Example:  wgrad bm25 --data beir/squadshifts --split test --top-k 100 --out bm25.trec"
+)]
 pub struct Args {
     /// A BEIR folder.
     #[arg(long, value_name = "DIR")]

@@ -38,7 +38,9 @@ pub fn run(global: &Global, _: &Args) -> Result<(), Failure> {
     println!("cpu  this machine's processor, {threads} threads{}", mark(auto.is_none()));
     if adapters.is_empty() {
         println!();
-        println!("No adapter: install a Vulkan driver to run the WGSL kernels (on Debian and Ubuntu,");
+        println!(
+            "No adapter: install a Vulkan driver to run the WGSL kernels (on Debian and Ubuntu,"
+        );
         println!("mesa-vulkan-drivers has the hardware drivers and a software one).");
     }
     Ok(())

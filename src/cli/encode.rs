@@ -47,7 +47,9 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let query = args.kind == "query";
     let (ids, texts) = read(&args.input, query)?;
     if texts.is_empty() {
-        return Err(format!("{}: expected texts, found only blank lines", args.input.display()).into());
+        return Err(
+            format!("{}: expected texts, found only blank lines", args.input.display()).into()
+        );
     }
     if args.batch_size == 0 {
         return Err("--batch-size is 0, expected 1 or more".into());

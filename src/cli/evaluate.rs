@@ -37,7 +37,10 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         names.dedup();
         for name in names {
             let part = qrels.iter().filter(|(id, _)| prefix(id) == name);
-            groups.push((name.clone(), part.map(|(id, judged)| (id.clone(), judged.clone())).collect()));
+            groups.push((
+                name.clone(),
+                part.map(|(id, judged)| (id.clone(), judged.clone())).collect(),
+            ));
         }
     }
     let mut json = serde_json::Map::new();

@@ -8,8 +8,8 @@ use super::{Ending, Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::{Records, Tokenizer};
 use crate::train::finetune::{Pairs, finetune};
-use crate::train::session::max_length;
 use crate::train::probe::Probe;
+use crate::train::session::max_length;
 
 /// Fine-tunes a retriever.
 #[derive(clap::Args)]
@@ -51,7 +51,11 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
 }
 
 /// The development split of a BEIR folder, if there is one: some of its queries, their passages, and others.
-fn dev_probe(data: &Path, tokenizer: &Tokenizer, max_length: usize) -> Result<Option<Probe>, Failure> {
+fn dev_probe(
+    data: &Path,
+    tokenizer: &Tokenizer,
+    max_length: usize,
+) -> Result<Option<Probe>, Failure> {
     if !data.join("qrels/dev.tsv").is_file() {
         return Ok(None);
     }
@@ -63,12 +67,15 @@ fn dev_probe(data: &Path, tokenizer: &Tokenizer, max_length: usize) -> Result<Op
     let known = passages.len();
     let stride = (dev.passages().len() / DISTRACTORS).max(1);
     let others = (0..dev.passages().len() as u32).step_by(stride);
-    let others: Vec<u32> = others.filter(|at| passages[..known].binary_search(at).is_err()).collect();
+    let others: Vec<u32> =
+        others.filter(|at| passages[..known].binary_search(at).is_err()).collect();
     passages.extend(others);
     let answer = |passage: u32| passages.iter().position(|&at| at == passage);
     let answers = chosen
         .iter()
-        .map(|record| answer(record.positives[0]).expect("every answer is among the passages") as u32)
+        .map(|record| {
+            answer(record.positives[0]).expect("every answer is among the passages") as u32
+        })
         .collect();
     let encode = |text: &str| tokenizer.encode(text, max_length);
     let queries = chosen.iter().map(|r| encode(&dev.queries()[r.query as usize])).collect();

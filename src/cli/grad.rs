@@ -51,9 +51,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
 
 fn print(global: &Global, out: &Path, tensors: &BTreeMap<String, HostTensor>) {
     let scalars = tensors.iter().filter_map(|(name, tensor)| match &tensor.values {
-        Values::F32(values) if tensor.shape.is_empty() => {
-            Some((name.as_str(), values[0]))
-        }
+        Values::F32(values) if tensor.shape.is_empty() => Some((name.as_str(), values[0])),
         _ => None,
     });
     let count = tensors.keys().filter(|name| name.starts_with("grad.")).count();

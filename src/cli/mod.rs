@@ -40,7 +40,8 @@ struct Arguments {
     command: Command,
 }
 
-const EXAMPLES: &str = "Begin with:  wgrad demo\n\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted";
+const EXAMPLES: &str =
+    "Begin with:  wgrad demo\n\nExit status: 0 done, 1 failed, 2 wrong usage, 130 interrupted";
 
 #[derive(Subcommand)]
 enum Command {

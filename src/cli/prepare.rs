@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use super::input::Layout;
 use super::{Failure, Global};
+use crate::data::Tokenizer;
 use crate::data::shards::prepare;
 use crate::data::text::documents;
-use crate::data::Tokenizer;
 
 /// Tokenizes a corpus.
 #[derive(clap::Args)]
@@ -42,10 +42,14 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     bar.finish_and_clear();
     let (documents, blocks, tokens) = (done.documents, done.blocks, done.tokens);
     if global.json {
-        let counts = serde_json::json!({"documents": documents, "blocks": blocks, "tokens": tokens});
+        let counts =
+            serde_json::json!({"documents": documents, "blocks": blocks, "tokens": tokens});
         println!("{counts}");
     } else {
-        println!("{documents} documents, {blocks} blocks, {tokens} tokens in {}", args.out.display());
+        println!(
+            "{documents} documents, {blocks} blocks, {tokens} tokens in {}",
+            args.out.display()
+        );
     }
     Ok(())
 }

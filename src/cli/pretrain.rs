@@ -53,11 +53,14 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
         }
         (None, Some(config)) => (Start::Fresh(read_config(Path::new(&config))?), None),
         (None, None) => {
-            return Err("expected --init DIR (a model to go on from) or --config FILE (a fresh one)".into());
+            return Err(
+                "expected --init DIR (a model to go on from) or --config FILE (a fresh one)".into(),
+            );
         }
     };
     let max_length = max_length(&mut recipe, start.config())?;
-    let tokenizer = tokenizer.or(own_tokenizer).ok_or("expected --tokenizer DIR beside --config")?;
+    let tokenizer =
+        tokenizer.or(own_tokenizer).ok_or("expected --tokenizer DIR beside --config")?;
     let tokenizer = Arc::new(Tokenizer::load(Path::new(&tokenizer))?);
     let device = global.open()?;
     let session = args.training.session(global)?;

@@ -40,7 +40,9 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let (passages, queries) = (read(&args.passages)?, read(&args.queries)?);
     if passages.width != queries.width {
         let (p, q) = (passages.width, queries.width);
-        return Err(format!("passages have {p} numbers, queries {q}; encode both with one model").into());
+        return Err(
+            format!("passages have {p} numbers, queries {q}; encode both with one model").into()
+        );
     }
     if args.top_k == 0 {
         return Err("--top-k is 0, expected 1 or more".into());
@@ -51,10 +53,8 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let (width, k) = (queries.width, args.top_k);
     let results = search(&device, width, &queries.values, &passages.values, k, done);
     bar.finish_and_clear();
-    let hit = |(passage, score): (u32, f32)| Hit {
-        docid: passages.ids[passage as usize].clone(),
-        score,
-    };
+    let hit =
+        |(passage, score): (u32, f32)| Hit { docid: passages.ids[passage as usize].clone(), score };
     let ranked = results.into_iter().map(|hits| hits.into_iter().map(hit).collect());
     let run: Run = queries.ids.iter().cloned().zip(ranked).collect();
     write_run(&args.out, &run, "wgrad")?;
@@ -74,10 +74,13 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
         return Err(format!("{}: embeddings are {shape:?}, expected [N, D]", path.display()).into());
     };
     let ids = ids_path(path);
-    let text = std::fs::read_to_string(&ids).map_err(|error| format!("{}: {error}", ids.display()))?;
+    let text =
+        std::fs::read_to_string(&ids).map_err(|error| format!("{}: {error}", ids.display()))?;
     let ids: Vec<String> = text.lines().map(str::to_string).collect();
     if ids.len() != rows {
-        return Err(format!("{}: {} ids for {rows} vectors", ids_path(path).display(), ids.len()).into());
+        return Err(
+            format!("{}: {} ids for {rows} vectors", ids_path(path).display(), ids.len()).into()
+        );
     }
     if rows == 0 || width == 0 {
         return Err(format!("{}: found no vectors, expected at least one", path.display()).into());
@@ -85,7 +88,10 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     if let Some(at) = values.iter().position(|value| !value.is_finite()) {
         let (row, value) = (at / width, values[at]);
         let path = path.display();
-        return Err(format!("{path}: row {row} holds {value}, expected finite numbers; encode again").into());
+        return Err(format!(
+            "{path}: row {row} holds {value}, expected finite numbers; encode again"
+        )
+        .into());
     }
     Ok(Vectors { ids, width, values: values.to_vec() })
 }

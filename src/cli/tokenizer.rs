@@ -51,7 +51,10 @@ pub fn run(global: &Global, command: &Command) -> Result<(), Failure> {
         println!("{size} tokens in {out}");
     }
     if size < args.vocab_size {
-        global.say(&format!("note: the text has only {size} tokens, {} were asked for", args.vocab_size));
+        global.say(&format!(
+            "note: the text has only {size} tokens, {} were asked for",
+            args.vocab_size
+        ));
     }
     Ok(())
 }

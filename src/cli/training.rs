@@ -61,7 +61,8 @@ impl TrainingArgs {
     pub fn recipe(&self, global: &Global) -> Result<Recipe, Failure> {
         let own = self.out.join("recipe.toml");
         let file = self.recipe.clone().or_else(|| (self.resume && own.exists()).then_some(own));
-        let mut recipe = file.map_or_else(|| Ok(Recipe::default()), |file| Recipe::from_file(&file))?;
+        let mut recipe =
+            file.map_or_else(|| Ok(Recipe::default()), |file| Recipe::from_file(&file))?;
         let text = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
         recipe.flag("data", text(&self.data));
         recipe.flag("init", text(&self.init));
@@ -109,7 +110,9 @@ impl TrainingArgs {
 /// A line that shows work of unknown length; hidden when quiet or when stderr is no terminal.
 pub fn spinner(global: &Global) -> ProgressBar {
     let bar = if global.quiet { ProgressBar::hidden() } else { ProgressBar::new_spinner() };
-    bar.set_style(ProgressStyle::with_template("{spinner} {msg}").expect("the template is constant"));
+    bar.set_style(
+        ProgressStyle::with_template("{spinner} {msg}").expect("the template is constant"),
+    );
     bar
 }
 

@@ -97,7 +97,8 @@ pub fn encode(
         let rows: Vec<&[u32]> = batch.iter().map(|&at| ids[at].as_slice()).collect();
         let limit = config.max_position_embeddings;
         let name = |row: usize| format!("text {}", batch[row]);
-        let padded = TokenBatch::pad(&rows, pad, Padding::default(), limit, config.vocab_size, name)?;
+        let padded =
+            TokenBatch::pad(&rows, pad, Padding::default(), limit, config.vocab_size, name)?;
         let shape = [padded.rows, padded.tokens];
         let visible = Visible::Lengths(&padded.lengths);
         let tokens = Tokens::new(device, config, shape, &padded.input_ids, None, visible)?;

@@ -57,7 +57,9 @@ fn collect<O: Objective>(
     let fresh = directory.load_into(objective.weights_mut())?;
     if let Some(name) = fresh.first() {
         let path = directory.path.join("model.safetensors");
-        return Err(checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into());
+        return Err(
+            checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into()
+        );
     }
     let device = objective.weights().device().clone();
     let terms = objective.terms_of_file(&device, batch)?;
@@ -77,4 +79,3 @@ fn collect<O: Objective>(
     }
     Ok(tensors)
 }
-

@@ -102,8 +102,7 @@ pub fn pretrain(
         "retromae" => {
             let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
             let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
-            let mut collator =
-                RetroMaeCollator::new(&tokenizer, vocabulary, max_length, plan.seed);
+            let mut collator = RetroMaeCollator::new(&tokenizer, vocabulary, max_length, plan.seed);
             collator.encoder.rate = encoder_mask;
             collator.decoder_rate =
                 recipe.get_in("decoder_mask", 0.5, 0.0..1.0, "a share below 1")?;
@@ -170,7 +169,8 @@ fn run<O: Objective>(
         })
     };
 
-    let heldout: Vec<u32> = (corpus.heldout as u32..corpus.blocks.len() as u32).take(HELDOUT).collect();
+    let heldout: Vec<u32> =
+        (corpus.heldout as u32..corpus.blocks.len() as u32).take(HELDOUT).collect();
     let heldout_batches = heldout
         .chunks(settings.batch_size)
         .map(|examples| batch(&corpus.blocks, HELDOUT_EPOCH, examples))

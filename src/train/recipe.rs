@@ -211,7 +211,8 @@ impl Recipe {
         let former = Self::from_file(path)?;
         for &key in keys {
             let was = former.entries.get(key).map(|entry| &entry.value);
-            let is = self.read.iter().find(|(read, ..)| read == key).and_then(|(_, is, _)| is.as_ref());
+            let is =
+                self.read.iter().find(|(read, ..)| read == key).and_then(|(_, is, _)| is.as_ref());
             if let (Some(was), Some(is)) = (was, is)
                 && was != is
             {

@@ -65,7 +65,12 @@ impl Session {
         let epochs: Option<f64> = recipe.optional("epochs")?;
         let steps = match epochs {
             Some(epochs) => {
-                recipe.get_in("epochs", epochs, f64::MIN_POSITIVE.., "a number of epochs above 0")?;
+                recipe.get_in(
+                    "epochs",
+                    epochs,
+                    f64::MIN_POSITIVE..,
+                    "a number of epochs above 0",
+                )?;
                 (epochs * per_epoch as f64 / accumulate as f64).ceil() as u64
             }
             None => recipe.get_in("steps", 1000_u64, 1.., "a number of steps above 0")?,
@@ -73,7 +78,8 @@ impl Session {
         let peak = recipe.get_in("learning_rate", 1e-4, 0.0..=1.0, "a rate of at most 1")?;
         let warmup: f64 =
             recipe.get_in("warmup", 0.1, 0.0.., "a share below 1, or a number of steps")?;
-        let warmup_steps = if warmup < 1.0 { (warmup * steps as f64) as u64 } else { warmup as u64 };
+        let warmup_steps =
+            if warmup < 1.0 { (warmup * steps as f64) as u64 } else { warmup as u64 };
         let decay = recipe.choice("schedule", &["linear", "cosine", "constant"], "linear")?;
         let decay = match decay {
             "cosine" => Decay::Cosine,
@@ -116,7 +122,10 @@ impl Session {
     pub fn note_fresh(&self, path: &Path, fresh: &[String]) {
         if let (Some(first), Verbosity::Normal) = (fresh.first(), self.verbosity) {
             let count = fresh.len();
-            eprintln!("note: {} lacks {count} tensors ({first}, …); they start fresh", path.display());
+            eprintln!(
+                "note: {} lacks {count} tensors ({first}, …); they start fresh",
+                path.display()
+            );
         }
     }
 }

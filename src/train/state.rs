@@ -66,7 +66,9 @@ pub fn restore(
     let (state, path) = read_state(dir)?;
     if state.seed != seed {
         let (path, was) = (path.display(), state.seed);
-        let problem = format!("{path}: expected the run's seed {was}, found --seed {seed}; leave it out to resume");
+        let problem = format!(
+            "{path}: expected the run's seed {was}, found --seed {seed}; leave it out to resume"
+        );
         return Err(Error::Setting(problem).into());
     }
     let file = |error| TrainError::Model(checkpoint::Error::File(error));

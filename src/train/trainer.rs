@@ -16,12 +16,12 @@ use wgrad_engine::schedule::Schedule;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
+use super::atomic::naming;
 use super::metrics::{Metrics, Record};
 use super::objective::{BatchError, Objective};
 use super::progress::{Progress, Verbosity};
 use super::run_folder::{Checkpoint, RunFolder};
 use super::{Error as RunError, atomic, chart, metrics, state};
-use super::atomic::naming;
 use crate::data;
 
 /// What a run is to do.
@@ -248,7 +248,12 @@ struct Log {
 
 impl Log {
     /// Goes on counting tokens where the lines up to step `start` end.
-    fn open(run: &RunFolder, plan: &Plan, start: u64, verbosity: Verbosity) -> Result<Self, RunError> {
+    fn open(
+        run: &RunFolder,
+        plan: &Plan,
+        start: u64,
+        verbosity: Verbosity,
+    ) -> Result<Self, RunError> {
         let now = SystemTime::now();
         let known = run.metrics().exists();
         let before = if known { metrics::read(&run.metrics())? } else { Vec::new() };
@@ -297,7 +302,9 @@ impl Log {
         if results.is_empty() {
             return Ok(());
         }
-        let record = results.iter().fold(Record::new(done), |record, (name, value)| record.with(name, *value));
+        let record = results
+            .iter()
+            .fold(Record::new(done), |record, (name, value)| record.with(name, *value));
         self.metrics.append(&record, SystemTime::now())?;
         let line: Vec<String> =
             results.iter().map(|(name, value)| format!("{name} {value:.4}")).collect();

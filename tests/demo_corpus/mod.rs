@@ -1,7 +1,5 @@
 //! The demo's corpus, on made-up source trees and on this project's own dependencies.
 
-
-
 use std::fs;
 use std::path::{Path, PathBuf};
 use tempfile::{TempDir, tempdir};

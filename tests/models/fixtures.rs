@@ -52,9 +52,10 @@ fn every_term_and_gradient_matches_pytorch() {
 fn check(device: &Device, case: &Path) {
     let name = case.file_name().unwrap_or_default().to_string_lossy().into_owned();
     let context = format!("{name} on {device:?}");
-    let about: Value =
-        serde_json::from_str(&fs::read_to_string(case.join("case.json")).expect("a case has a case.json"))
-            .expect("case.json is JSON");
+    let about: Value = serde_json::from_str(
+        &fs::read_to_string(case.join("case.json")).expect("a case has a case.json"),
+    )
+    .expect("case.json is JSON");
     let mut recipe = Recipe::default();
     for (key, value) in about["settings"].as_object().expect("settings are an object") {
         let value = value.as_str().expect("settings are strings");

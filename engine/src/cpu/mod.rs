@@ -22,4 +22,3 @@ pub mod linear_cross_entropy;
 pub mod matmul;
 mod softmax_rows;
 pub mod top_k;
-

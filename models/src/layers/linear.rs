@@ -14,7 +14,12 @@ pub struct Linear {
 
 impl Linear {
     /// Declares `name.weight` and `name.bias`, W normal with deviation `sigma` and b zero.
-    pub fn declare(d: &mut Declarations, name: &str, [inputs, outputs]: [usize; 2], sigma: f32) -> Self {
+    pub fn declare(
+        d: &mut Declarations,
+        name: &str,
+        [inputs, outputs]: [usize; 2],
+        sigma: f32,
+    ) -> Self {
         d.under(name, |d| Self {
             weight: d.param("weight", [outputs, inputs], Init::Normal(sigma)),
             bias: d.param("bias", [outputs], Init::Constant(0.0)),

@@ -46,7 +46,10 @@ pub fn answer(
             let item = &items[at as usize];
             json!({"score": score, "path": item.path, "place": item.place})
         };
-        println!("{}", json!({"question": question, "hits": hits.iter().map(hit).collect::<Vec<_>>()}));
+        println!(
+            "{}",
+            json!({"question": question, "hits": hits.iter().map(hit).collect::<Vec<_>>()})
+        );
         return Ok(());
     }
     for (at, score) in hits {
@@ -71,7 +74,12 @@ fn read(path: &Path) -> Result<Vec<Item>, Failure> {
 }
 
 /// The vectors of all items, encoded once and kept beside the model.
-fn vectors(global: &Global, encoder: &Encoder, out: &Path, items: &[Item]) -> Result<Vec<f32>, Failure> {
+fn vectors(
+    global: &Global,
+    encoder: &Encoder,
+    out: &Path,
+    items: &[Item],
+) -> Result<Vec<f32>, Failure> {
     let path = place(out, "items.safetensors");
     if let Ok(file) = TensorFile::open(&path) {
         let (shape, values) = file.floats("embeddings")?;
@@ -84,7 +92,8 @@ fn vectors(global: &Global, encoder: &Encoder, out: &Path, items: &[Item]) -> Re
     let vectors = encoder.encode(&texts, LONGEST, 64, |count| bar.set_position(count as u64))?;
     bar.finish_and_clear();
     let shape = vec![items.len(), encoder.width()];
-    let tensors = BTreeMap::from([("embeddings".to_string(), HostTensor::f32(shape, vectors.clone()))]);
+    let tensors =
+        BTreeMap::from([("embeddings".to_string(), HostTensor::f32(shape, vectors.clone()))]);
     atomic::write_file(&path, &serialize(&tensors))?;
     Ok(vectors)
 }

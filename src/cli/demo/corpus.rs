@@ -34,7 +34,8 @@ pub fn prepare(global: &Global, args: &Args, data: &Path) -> Result<Counts, Fail
     }
     global.say("reading Rust sources");
     let packages = if args.source.is_empty() {
-        let home = default_cargo_home().ok_or("no home folder, so no cargo registry; give --source DIR")?;
+        let home = default_cargo_home()
+            .ok_or("no home folder, so no cargo registry; give --source DIR")?;
         locked_packages(&lock_file(), &home)?
     } else {
         packages_in(&args.source)?
@@ -42,14 +43,18 @@ pub fn prepare(global: &Global, args: &Args, data: &Path) -> Result<Counts, Fail
     let corpus = rust_docs::corpus(&packages)?;
     if corpus.train.is_empty() || corpus.heldout.is_empty() {
         let n = corpus.packages;
-        return Err(format!("expected several crates, to train on some and test on others; found {n}").into());
+        return Err(format!(
+            "expected several crates, to train on some and test on others; found {n}"
+        )
+        .into());
     }
     let heldout = &corpus.heldout[..corpus.heldout.len().min(MOST_HELDOUT)];
     write_beir(&data.join("train"), "train", &corpus.train)?;
     write_beir(&data.join("heldout"), "test", heldout)?;
     let counted =
         Counts { crates: corpus.packages, train: corpus.train.len(), heldout: heldout.len() };
-    let json = json!({"crates": counted.crates, "train": counted.train, "heldout": counted.heldout});
+    let json =
+        json!({"crates": counted.crates, "train": counted.train, "heldout": counted.heldout});
     atomic::write_file(&counts, json.to_string().as_bytes())?;
     Ok(counted)
 }
@@ -94,7 +99,9 @@ pub fn split_identifiers(text: &str) -> String {
         let hump = letter.is_uppercase()
             && before.is_some_and(|before| {
                 before.is_lowercase()
-                    || before.is_uppercase() && after.is_some_and(|after| after.is_lowercase()) && at > 1
+                    || before.is_uppercase()
+                        && after.is_some_and(|after| after.is_lowercase())
+                        && at > 1
                         && letters[at - 2].is_alphanumeric()
             });
         if hump {

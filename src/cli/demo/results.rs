@@ -106,7 +106,10 @@ impl Results {
         ];
         for (stage, title) in [("pretrain", "Pre-training"), ("finetune", "Fine-tuning")] {
             sections.push(Section::Heading(title.into()));
-            sections.push(Section::Figure { svg: curve(stage)?, caption: "What the run measured.".into() });
+            sections.push(Section::Figure {
+                svg: curve(stage)?,
+                caption: "What the run measured.".into(),
+            });
             let recipe = fs::read_to_string(out.join(stage).join("recipe.toml"))?;
             sections.push(Section::Verbatim(recipe));
         }
@@ -124,7 +127,9 @@ impl Results {
         }
         let Counts { crates, train, heldout } = self.counts;
         println!();
-        println!("{heldout} items of crates never seen in training; {train} of {crates} crates learnt from");
+        println!(
+            "{heldout} items of crates never seen in training; {train} of {crates} crates learnt from"
+        );
         println!();
         println!("{:<22}{:>8}{:>12}", "", "MRR@10", "Recall@100");
         for (name, people) in SYSTEMS {
@@ -133,10 +138,16 @@ impl Results {
         }
         println!();
         let [pretraining, finetuning] = self.seconds;
-        println!("training took {pretraining:.0} s + {finetuning:.0} s; report in {}", out.join("report.html").display());
+        println!(
+            "training took {pretraining:.0} s + {finetuning:.0} s; report in {}",
+            out.join("report.html").display()
+        );
         if again {
             println!("(done before; another --out DIR runs it anew)");
         }
-        println!("now ask it something:  wgrad demo --out {} --ask \"copy a buffer to the cpu\"", out.display());
+        println!(
+            "now ask it something:  wgrad demo --out {} --ask \"copy a buffer to the cpu\"",
+            out.display()
+        );
     }
 }

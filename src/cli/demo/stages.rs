@@ -18,9 +18,7 @@ use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::cli::{Failure, Global};
 use crate::data::text::{Document, TextLayout, documents};
 use crate::data::wordpiece::train_wordpiece;
-use crate::data::{
-    PairCollator, Records, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer, beir,
-};
+use crate::data::{PairCollator, Records, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer, beir};
 use crate::retrieval::bm25::{Bm25, Parameters, code};
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::metrics::{Queries, evaluate};
@@ -93,7 +91,11 @@ pub fn run(global: &Global, device: &Device, args: &Args) -> Result<Option<Resul
 
     global.say("measuring on the unseen crates");
     let mut rows = BTreeMap::new();
-    let models = [("random", random), ("pretrained", pretrained.join("model")), ("finetuned", finetuned.join("model"))];
+    let models = [
+        ("random", random),
+        ("pretrained", pretrained.join("model")),
+        ("finetuned", finetuned.join("model")),
+    ];
     for (name, model) in models {
         rows.insert(name.to_string(), measure(global, device, &model, &data)?);
     }
@@ -213,8 +215,7 @@ fn finetune_stage(
     if !resume {
         let (longest, vocabulary) = ((LENGTHS.1, LENGTHS.0), directory.config.vocab_size);
         let collator = PairCollator::new(tokenizer.clone(), vocabulary, longest, 1, 0);
-        let trial =
-            ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0);
+        let trial = ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0);
         let sampler = Sampler::new(0, records.len(), BATCHES.1);
         let batch = |step| collator.batch(&records, 0, &sampler.draw(step).examples);
         let step = seconds_a_step(device, &trial, batch)?;
@@ -305,9 +306,9 @@ fn measure(global: &Global, device: &Device, model: &Path, data: &Path) -> Resul
     let query_vectors = encode(&queries, LENGTHS.1)?;
     let width = encoder.width();
     let results = search(device, width, &query_vectors, &passage_vectors, DEPTH, |_| {});
-    let hits = results.into_iter().map(|hits| {
-        hits.into_iter().map(|(at, score)| (at as usize, score)).collect::<Vec<_>>()
-    });
+    let hits = results
+        .into_iter()
+        .map(|hits| hits.into_iter().map(|(at, score)| (at as usize, score)).collect::<Vec<_>>());
     judge(&queries, &passages, hits)
 }
 

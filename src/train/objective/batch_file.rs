@@ -1,8 +1,8 @@
 //! Batches as `wgrad grad` takes them: safetensors with i32 ids, u8 masks and labels where −100 means none.
 
+use wgrad_engine::Device;
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Rows, Targets, Visibility};
-use wgrad_engine::Device;
 use wgrad_models::bert::Config;
 use wgrad_models::{Tokens, Visible};
 
@@ -46,7 +46,8 @@ pub fn labels(
 ) -> Result<(Rows, Targets), BatchError> {
     let values = shaped(file, name, &[rows, columns])?;
     let labelled = values.iter().enumerate().filter(|(_, label)| **label != IGNORED);
-    let (at, labels): (Vec<u32>, Vec<i64>) = labelled.map(|(at, &label)| (at as u32, label)).unzip();
+    let (at, labels): (Vec<u32>, Vec<i64>) =
+        labelled.map(|(at, &label)| (at as u32, label)).unzip();
     let labels = unsigned(file, name, &labels)?;
     if let Some(label) = labels.iter().find(|&&label| label as usize >= config.vocab_size) {
         let expected = format!("holds label {label}, expected −100 or below {}", config.vocab_size);
@@ -88,9 +89,8 @@ fn shaped<'a>(
 
 fn unsigned(file: &TensorFile, name: &'static str, values: &[i64]) -> Result<Vec<u32>, BatchError> {
     let offender = |value: &i64| format!("holds {value}, expected an id of 0 or more");
-    let convert = |value: &i64| {
-        u32::try_from(*value).map_err(|_| malformed(file, name, offender(value)))
-    };
+    let convert =
+        |value: &i64| u32::try_from(*value).map_err(|_| malformed(file, name, offender(value)));
     values.iter().map(convert).collect()
 }
 

@@ -1,9 +1,9 @@
 //! Contrastive fine-tuning of a retriever (Karpukhin et al. 2020, arXiv:2004.04906, §3.2).
 
-use wgrad_engine::{Device, Tensor};
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Contrastive, Targets};
 use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_engine::{Device, Tensor};
 use wgrad_losses::contrastive;
 use wgrad_models::bert::Config;
 use wgrad_models::{Bert, Mode, Pooling, Retriever, Similarity, Tokens, Visible};

@@ -1,9 +1,9 @@
 //! Masked language modelling (Devlin et al. 2019, arXiv:1810.04805, §3.1, task 1).
 
+use wgrad_engine::Device;
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Rows, Targets};
 use wgrad_engine::weights::{Declarations, Weights};
-use wgrad_engine::Device;
 use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
 use wgrad_models::{Bert, MaskedLm, Mode, Tokens, Visible};

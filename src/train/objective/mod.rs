@@ -56,7 +56,8 @@ pub trait Objective {
     ///
     /// # Errors
     /// [`BatchError::Input`] for ids that the model has no rows for.
-    fn terms(&self, device: &Device, batch: &Self::Batch, mode: &Mode) -> Result<Terms, BatchError>;
+    fn terms(&self, device: &Device, batch: &Self::Batch, mode: &Mode)
+    -> Result<Terms, BatchError>;
 
     /// One forward over a batch in a file, as `wgrad grad` takes it.
     ///

@@ -66,7 +66,12 @@ impl RetroMaeObjective {
 impl Objective for RetroMaeObjective {
     type Batch = RetroMaeBatch;
 
-    fn terms(&self, device: &Device, batch: &RetroMaeBatch, mode: &Mode) -> Result<Terms, BatchError> {
+    fn terms(
+        &self,
+        device: &Device,
+        batch: &RetroMaeBatch,
+        mode: &Mode,
+    ) -> Result<Terms, BatchError> {
         let config = &self.model.encoder.bert.config;
         let MlmBatch { rows, tokens, lengths, .. } = &batch.encoder;
         let (encoder, encoder_labels) = mlm::inputs(device, config, &batch.encoder)?;
