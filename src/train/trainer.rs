@@ -45,14 +45,20 @@ pub struct Plan {
     pub title: String,
 }
 
+/// Named results of a model.
+pub type Evaluate<'a, O> = dyn FnMut(&O) -> Result<Vec<(String, f64)>, TrainError> + 'a;
+
+/// Writes a model into a directory.
+pub type SaveModel<'a, O> = dyn Fn(&O, &Path) -> std::io::Result<()> + 'a;
+
 /// What the loop asks of the command that started it.
 pub struct Hooks<'a, O: Objective> {
     /// The batches of a range of micro-steps.
     pub batches: Box<dyn Fn(Range<u64>) -> data::Loader<O::Batch> + 'a>,
     /// Named results of the model as it is now, e.g. the held-out loss.
-    pub evaluate: Box<dyn FnMut(&O) -> Result<Vec<(String, f64)>, TrainError> + 'a>,
+    pub evaluate: Box<Evaluate<'a, O>>,
     /// Writes a loadable model into a directory.
-    pub save_model: Box<dyn Fn(&O, &Path) -> std::io::Result<()> + 'a>,
+    pub save_model: Box<SaveModel<'a, O>>,
 }
 
 /// How a run ended.
