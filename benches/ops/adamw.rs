@@ -1,17 +1,17 @@
-//! adamw with its sum of squares: seven words a parameter, and one more for the norm.
+//! adamw with its sum of squares: seven words a parameter, one more for the norm, and two to gather its gradient.
 
 use wgrad_engine::Device;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::testing::bench::{Case, Run};
-use wgrad_engine::testing::normal;
+use wgrad_engine::testing::{normal, relative_error, wide};
 use wgrad_engine::weights::{Layout, Slot};
 
-/// A parameter of every second block decays, as weights and biases alternate.
-const SLOT: usize = 4096;
+/// Words of one parameter: about as many parameters as the models have. Every second one decays.
+const SLOT: usize = 65_536;
 
 /// All parameters of BERT-tiny, and a tenth of BERT-base's.
 pub fn cases() -> Vec<Case> {
-    [("bert_tiny", 1072), ("bert_base_tenth", 2688)].map(case).into()
+    [("bert_tiny", 67), ("bert_base_tenth", 168)].map(case).into()
 }
 
 fn case((name, slots): (&'static str, usize)) -> Case {
@@ -21,7 +21,7 @@ fn case((name, slots): (&'static str, usize)) -> Case {
         name,
         shape: format!("[{words}]"),
         flops: 17 * words,
-        words: 8 * words,
+        words: 10 * words,
         prepare: Box::new(move |device| prepare(device, slots)),
     }
 }
@@ -38,12 +38,14 @@ fn prepare(device: &Device, slots: usize) -> Run {
     let uploaded = device.upload_f32(&gradient);
     optimizer.accumulate(0, &uploaded, 1.0);
     optimizer.step(&mut values, 1.0);
-    // The first step moves by the sign of the gradient, wherever it is not tiny.
-    let moved = device.read_f32(&values[0]);
-    let errors = (0..SLOT)
-        .filter(|&at| gradient[at].abs() > 0.01)
-        .map(|at| f64::from((start[at] - moved[at] - gradient[at].signum()).abs()));
-    let error = errors.fold(0.0, f64::max);
+    // The first step moves by g/(|g| + ε), where g is the clipped gradient: m̂ = g, v̂ = g².
+    let length = wide(&gradient).iter().map(|g| g * g).sum::<f64>().sqrt();
+    let expected: Vec<f64> = wide(&start)
+        .iter()
+        .zip(wide(&gradient).iter().map(|g| g / (length + 1e-6)))
+        .map(|(start, g)| start - g / (g.abs() + settings.epsilon))
+        .collect();
+    let error = relative_error(&device.read_f32(&values[0])[..SLOT], &expected);
     let step = move || {
         for parameter in 0..slots {
             optimizer.accumulate(parameter, &uploaded, 1.0);

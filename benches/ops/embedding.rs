@@ -1,54 +1,50 @@
-//! embedding: gathering rows, and the gradient of the whole table.
+//! embedding: the word table of BERT, forward and with its dense gradient.
 
 use wgrad_engine::ops::{self, Ids};
 use wgrad_engine::testing::bench::{Case, Run};
-use wgrad_engine::testing::{normal, relative_error, wide};
+use wgrad_engine::testing::normal;
 use wgrad_engine::{Device, Tensor};
 
+/// (vocabulary, width) at 8 × 128 tokens.
+const TABLES: [(&str, usize, usize); 2] =
+    [("bert_tiny_words", 30_522, 128), ("bert_base_words", 30_522, 768)];
 const TOKENS: usize = 1024;
-const VOCABULARY: usize = 30_522;
 
-/// The word tables of BERT-tiny and BERT-base; every fourth token is one and the same, as in text.
+/// Each table forward, and forward and backward.
 pub fn cases() -> Vec<Case> {
-    let shapes = [("bert_tiny_words", 128), ("bert_base_words", 768)];
-    shapes.into_iter().flat_map(|(name, h)| [case(name, h, false), case(name, h, true)]).collect()
+    TABLES.into_iter().flat_map(|table| [case(table, false), case(table, true)]).collect()
 }
 
-fn case(name: &'static str, channels: usize, is_training: bool) -> Case {
-    let (rows, table) = ((TOKENS * channels) as u64, (VOCABULARY * channels) as u64);
-    let suffix = if is_training { "forward+backward" } else { "forward" };
+fn case((name, rows, channels): (&'static str, usize, usize), backward: bool) -> Case {
+    let direction = if backward { ", forward and backward" } else { "" };
+    let looked_up = TOKENS * channels;
     Case {
         stem: "embedding",
         name,
-        shape: format!("[{VOCABULARY}, {channels}] by {TOKENS} ids, {suffix}"),
-        flops: if is_training { rows } else { 0 },
-        words: if is_training { 3 * rows + table } else { 2 * rows },
-        prepare: Box::new(move |device| prepare(device, channels, is_training)),
+        shape: format!("{TOKENS} of [{rows}, {channels}]{direction}"),
+        flops: if backward { looked_up as u64 } else { 0 },
+        words: (2 * looked_up + if backward { looked_up + rows * channels } else { 0 }) as u64,
+        prepare: Box::new(move |device| prepare(device, rows, channels, backward)),
     }
 }
 
-fn prepare(device: &Device, channels: usize, is_training: bool) -> Run {
-    let id = |at: usize| if at.is_multiple_of(4) { 7 } else { (at * at * 31 % VOCABULARY) as u32 };
-    let ids: Vec<u32> = (0..TOKENS).map(id).collect();
-    let dvalues = normal(TOKENS * channels, 2);
-    // The gradient of the row that repeats: the sum over its tokens.
-    let mut expected = vec![0.0; channels];
-    for (_, dy) in ids.iter().zip(wide(&dvalues).chunks(channels)).filter(|(id, _)| **id == 7) {
-        expected.iter_mut().zip(dy).for_each(|(sum, dy)| *sum += dy);
-    }
-    let index = Ids::new(device, &ids, VOCABULARY).expect("ids are below the vocabulary");
-    let table = normal(VOCABULARY * channels, 1);
-    let table = Tensor::f32(device, [VOCABULARY, channels], &table).tracked();
-    let dy = Tensor::f32(device, [TOKENS, channels], &dvalues);
-    let gradients = ops::embedding(&table, &index).backward_with(&dy);
-    let dtable = gradients.get(&table).expect("the table is tracked").to_f32();
-    let error = relative_error(&dtable[7 * channels..8 * channels], &expected);
-    let step: Box<dyn FnMut()> = if is_training {
+fn prepare(device: &Device, rows: usize, channels: usize, backward: bool) -> Run {
+    // A tenth of the tokens are one word, as "[CLS]", "[SEP]" and "." are in text.
+    let word = |at: usize| if at.is_multiple_of(10) { 101 } else { at * 7919 % rows };
+    let ids: Vec<u32> = (0..TOKENS).map(|at| word(at) as u32).collect();
+    let table = Tensor::f32(device, [rows, channels], &normal(rows * channels, 1)).tracked();
+    let index = Ids::new(device, &ids, rows).expect("words are taken modulo the table's rows");
+    let dy = Tensor::f32(device, [TOKENS, channels], &vec![1.0; TOKENS * channels]);
+    let y = ops::embedding(&table, &index);
+    // With dy = 1 every gradient is a count: exact in f32.
+    let gradients = y.backward_with(&dy);
+    let counts = gradients.get(&table).expect("the table is tracked").to_f32();
+    let count = |id: usize| ids.iter().filter(|&&other| other as usize == id).count() as f32;
+    let wrong = (0..500).filter(|at| counts[at * channels] != count(*at)).count();
+    let step: Box<dyn FnMut()> = if backward {
         Box::new(move || drop(ops::embedding(&table, &index).backward_with(&dy)))
     } else {
-        let table = table.detach();
         Box::new(move || drop(ops::embedding(&table, &index)))
     };
-    // The sorted index: four words a segment, one a position.
-    Run { step, error, workspace_bytes: if is_training { 20 * TOKENS as u64 } else { 0 } }
+    Run { step, error: wrong as f64, workspace_bytes: (4 * 2 * TOKENS / 64 * channels) as u64 }
 }

@@ -1,43 +1,39 @@
-//! replace_rows: the sentence vectors put in front of RetroMAE's decoder input, forward and backward.
+//! replace_rows: a sentence vector in front of the tokens of each text.
 
-use wgrad_engine::ops::{Rows, replace_rows};
+use wgrad_engine::Tensor;
+use wgrad_engine::ops::{self, Rows};
 use wgrad_engine::testing::bench::{Case, Run};
-use wgrad_engine::testing::{normal, relative_error, wide};
-use wgrad_engine::{Device, Tensor};
+use wgrad_engine::testing::normal;
 
-const TEXTS: usize = 8;
-const TOKENS: usize = 128;
-const CHANNELS: usize = 768;
-
-/// The first token of each text of BERT-base.
+/// The first of every 128 tokens, 8 texts.
 pub fn cases() -> Vec<Case> {
-    let (all, replaced) = ((TEXTS * TOKENS * CHANNELS) as u64, (TEXTS * CHANNELS) as u64);
-    vec![Case {
-        stem: "replace_rows",
-        name: "bert_base_first_tokens",
-        shape: format!("[{TEXTS}·{TOKENS}, {CHANNELS}] forward+backward"),
-        flops: 0,
-        words: 4 * all + 2 * replaced,
-        prepare: Box::new(prepare),
-    }]
+    [("bert_tiny_sentence", 128), ("bert_base_sentence", 768)].map(case).into()
 }
 
-fn prepare(device: &Device) -> Run {
-    let tensor = |rows: usize, values: &[f32]| Tensor::f32(device, [rows, CHANNELS], values);
-    let rows = TEXTS * TOKENS;
-    let (x, values) = (normal(rows * CHANNELS, 1), normal(TEXTS * CHANNELS, 2));
-    let mut expected = wide(&x);
-    for (text, sentence) in
-        expected.chunks_mut(TOKENS * CHANNELS).zip(wide(&values).chunks(CHANNELS))
-    {
-        text[..CHANNELS].copy_from_slice(sentence);
+fn case((name, channels): (&'static str, usize)) -> Case {
+    let (texts, tokens) = (8, 128);
+    let count = texts * tokens;
+    Case {
+        stem: "replace_rows",
+        name,
+        shape: format!("{texts} of [{count}, {channels}], forward and backward"),
+        flops: 0,
+        words: (4 * count * channels + 2 * texts * channels) as u64,
+        prepare: Box::new(move |device| {
+            let rows: Vec<u32> = (0..texts).map(|text| (text * tokens) as u32).collect();
+            let values = normal(texts * channels, 2);
+            let x = Tensor::f32(device, [count, channels], &normal(count * channels, 1)).tracked();
+            let other = Tensor::f32(device, [texts, channels], &values).tracked();
+            let index = Rows::new(device, &rows, count).expect("rows increase to 896");
+            let dy = Tensor::f32(device, [count, channels], &normal(count * channels, 3));
+            let y = ops::replace_rows(&x, &index, &other).to_f32();
+            let right = |text: &usize| {
+                let row = text * tokens * channels;
+                y[row..][..channels] == values[text * channels..][..channels]
+            };
+            let wrong = (0..texts).filter(|text| !right(text)).count();
+            let step = move || drop(ops::replace_rows(&x, &index, &other).backward_with(&dy));
+            Run { step: Box::new(step), error: wrong as f64, workspace_bytes: 0 }
+        }),
     }
-    let firsts: Vec<u32> = (0..TEXTS).map(|text| (text * TOKENS) as u32).collect();
-    let firsts =
-        Rows::new(device, &firsts, rows).expect("first tokens increase below the row count");
-    let (x, values) = (tensor(rows, &x).tracked(), tensor(TEXTS, &values).tracked());
-    let dy = tensor(rows, &normal(rows * CHANNELS, 3));
-    let error = relative_error(&replace_rows(&x, &firsts, &values).to_f32(), &expected);
-    let step = Box::new(move || drop(replace_rows(&x, &firsts, &values).backward_with(&dy)));
-    Run { step, error, workspace_bytes: 0 }
 }

@@ -116,7 +116,7 @@ fn print_header(device: &Device, roofline: &Roofline) {
         bytes / 1e9
     );
     println!(
-        "{:<48} {:>9} {:>8} {:>7} {:>6} {:>6} {:>8}",
+        "{:<50} {:>9} {:>8} {:>7} {:>6} {:>6} {:>8}",
         "", "ms", "GFLOP/s", "GB/s", "roof %", "error", "work KiB"
     );
 }
@@ -127,7 +127,7 @@ impl Row {
             println!("{}", self.name);
         }
         println!(
-            "  {:<46} {:>9.3} {:>8.1} {:>7.1} {:>6.1} {:>6.0e} {:>8}",
+            "  {:<48} {:>9.3} {:>8.1} {:>7.1} {:>6.1} {:>6.0e} {:>8}",
             self.shape,
             1e3 * self.timing.median,
             self.gflops,
@@ -137,7 +137,7 @@ impl Row {
             self.workspace_bytes.div_ceil(1024)
         );
         if let Some(kernels) = self.kernel_seconds {
-            println!("  {:<46} {:>9.3}", "  in kernels", 1e3 * kernels);
+            println!("  {:<48} {:>9.3}", "  in kernels", 1e3 * kernels);
         }
     }
 
