@@ -1,5 +1,7 @@
 //! attention: the twin against differences, every device against the twin, and what masks and dropout must not do.
 
+use std::sync::LazyLock;
+
 use wgrad_engine::device::{Buffer, Launch};
 use wgrad_engine::ops::{self, Visibility};
 use wgrad_engine::params::{attention as forward, attention_backward as backward};
@@ -7,6 +9,9 @@ use wgrad_engine::random::{Dropout, dropout_threshold};
 use wgrad_engine::reference::{attention as twin, attention_backward as twin_backward};
 use wgrad_engine::testing::{assert_close, central_difference, devices, dot, normal, wide};
 use wgrad_engine::{Device, Tensor};
+
+/// Opened once: every test runs the same few pipelines, and compiling them is most of their time.
+static DEVICES: LazyLock<Vec<Device>> = LazyLock::new(devices);
 
 /// What hides columns from rows.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -219,18 +224,18 @@ const SHAPES: [Extents; 6] = [
 
 #[test]
 fn devices_match_twin() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         for extents in SHAPES {
             for hidden in [Hidden::Nothing, Hidden::All] {
                 for probability in [0.0, 0.1] {
                     let problem = Problem::new(extents, hidden, probability);
-                    problem.check(&device, 3e-6, &format!("{hidden:?} dropout {probability}"));
+                    problem.check(device, 3e-6, &format!("{hidden:?} dropout {probability}"));
                 }
             }
         }
         for hidden in [Hidden::Padding, Hidden::Future, Hidden::Bits] {
             let problem = Problem::new([2, 66, 66, 2, 16], hidden, 0.0);
-            problem.check(&device, 3e-6, &format!("{hidden:?}"));
+            problem.check(device, 3e-6, &format!("{hidden:?}"));
         }
     }
 }
@@ -250,7 +255,7 @@ fn kernels_not_chosen_here_match_twin() {
         ([1, 20, 40, 1, 128], Hidden::Bits),
         ([3, 5, 5, 2, 8], Hidden::Padding),
     ];
-    for device in devices().into_iter().filter(|device| !device.is_cpu()) {
+    for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
         for (extents, hidden) in cases {
             let problem = Problem::new(extents, hidden, 0.1);
             let Problem { params, .. } = problem;
@@ -364,10 +369,10 @@ fn kernels_not_chosen_here_match_twin() {
 
 #[test]
 fn rows_that_see_nothing_are_zero_with_zero_gradients() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         let mut problem = Problem::new([2, 3, 5, 1, 8], Hidden::Padding, 0.0);
         problem.lengths = vec![5, 0];
-        let [y, dq, dk, dv] = problem.run(&device);
+        let [y, dq, dk, dv] = problem.run(device);
         for (values, name) in [(y, "y"), (dq, "dq"), (dk, "dk"), (dv, "dv")] {
             let (seen, hidden) = values.split_at(values.len() / 2);
             assert!(seen.iter().all(|x| x.is_finite() && *x != 0.0), "{device:?} {name}");
@@ -378,10 +383,10 @@ fn rows_that_see_nothing_are_zero_with_zero_gradients() {
 
 #[test]
 fn a_single_visible_key_passes_its_value() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         let mut problem = Problem::new([2, 4, 7, 2, 8], Hidden::Padding, 0.0);
         problem.lengths = vec![1, 1];
-        let [y, dq, dk, _] = problem.run(&device);
+        let [y, dq, dk, _] = problem.run(device);
         let row = 2 * 8;
         for (item, y) in y.chunks_exact(4 * row).enumerate() {
             for y in y.chunks_exact(row) {
@@ -396,7 +401,7 @@ fn a_single_visible_key_passes_its_value() {
 /// What lies behind the length, behind the diagonal or in another item has no influence on any bit.
 #[test]
 fn hidden_columns_have_no_influence() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         for hidden in [Hidden::Padding, Hidden::Future, Hidden::Bits] {
             let extents = [2, 40, 40, 1, 16];
             let problem = Problem::new(extents, hidden, 0.1);
@@ -417,7 +422,7 @@ fn hidden_columns_have_no_influence() {
                 }
             }
             let at = (item * 40 + i) * 16..(item * 40 + i + 1) * 16;
-            let ([y, dq, ..], [y2, dq2, ..]) = (problem.run(&device), other.run(&device));
+            let ([y, dq, ..], [y2, dq2, ..]) = (problem.run(device), other.run(device));
             assert_eq!(y[at.clone()], y2[at.clone()], "{device:?} {hidden:?} y");
             assert_eq!(dq[at.clone()], dq2[at], "{device:?} {hidden:?} dq");
         }
@@ -426,7 +431,7 @@ fn hidden_columns_have_no_influence() {
 
 #[test]
 fn items_may_change_places() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         let problem = Problem::new([2, 9, 9, 2, 8], Hidden::Padding, 0.0);
         let mut swapped = Problem::new([2, 9, 9, 2, 8], Hidden::Padding, 0.0);
         swapped.lengths.reverse();
@@ -434,7 +439,7 @@ fn items_may_change_places() {
         for values in [&mut swapped.q, &mut swapped.k, &mut swapped.v, &mut swapped.dy] {
             values.rotate_left(half);
         }
-        for (mut expected, actual) in problem.run(&device).into_iter().zip(swapped.run(&device)) {
+        for (mut expected, actual) in problem.run(device).into_iter().zip(swapped.run(device)) {
             expected.rotate_left(half);
             assert_eq!(expected, actual, "{device:?}");
         }
@@ -443,7 +448,7 @@ fn items_may_change_places() {
 
 #[test]
 fn huge_scores_stay_finite() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         let mut problem = Problem::new([1, 6, 35, 1, 8], Hidden::Future, 0.0);
         let largest = 1e4 * 8_f32.sqrt() / 8.0;
         // Scores of ±10⁴: each row has one or several largest, all other weights are 0 in f32.
@@ -451,18 +456,18 @@ fn huge_scores_stay_finite() {
         problem.k.chunks_exact_mut(8).enumerate().for_each(|(j, k)| {
             k.fill(if j % 3 == 0 { 1.0 } else { -1.0 });
         });
-        problem.check(&device, 1e-4, "scores of 10⁴");
+        problem.check(device, 1e-4, "scores of 10⁴");
     }
 }
 
 #[test]
 fn dropout_drops_its_share_and_keeps_the_mean() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         // Equal scores and v = 1: y is the mean of z over the keys.
         let mut problem = Problem::new([2, 64, 256, 2, 4], Hidden::Nothing, 0.25);
         problem.q.fill(0.0);
         problem.v.fill(1.0);
-        let [y, ..] = problem.run(&device);
+        let [y, ..] = problem.run(device);
         let rows: Vec<f64> = y.chunks_exact(4).map(|y| f64::from(y[0])).collect();
         let mean = rows.iter().sum::<f64>() / rows.len() as f64;
         let variance = rows.iter().map(|y| (y - mean).powi(2)).sum::<f64>() / rows.len() as f64;
@@ -475,8 +480,8 @@ fn dropout_drops_its_share_and_keeps_the_mean() {
 
 #[test]
 fn two_runs_give_the_same_bits() {
-    for device in devices() {
+    for device in DEVICES.iter() {
         let problem = Problem::new([2, 70, 70, 2, 32], Hidden::All, 0.1);
-        assert_eq!(problem.run(&device), problem.run(&device), "{device:?}");
+        assert_eq!(problem.run(device), problem.run(device), "{device:?}");
     }
 }

@@ -22,7 +22,7 @@ const EMULATED_SUBGROUP: u32 = 8;
 /// Runs an entry point of the tiled shader, or of its variant for emulated GPUs: the same fields, another text.
 macro_rules! run {
     ($device:expr, $launch:expr, $tiled:ident | $software:ident :: $entry:ident { $($field:ident: $value:expr),+ $(,)? }) => {
-        if $device.is_software() && $device.limits().subgroup == Some(EMULATED_SUBGROUP) {
+        if is_emulated($device) {
             $device.run($software::$entry { $($field: $value),+ }, $launch);
         } else {
             $device.run($tiled::$entry { $($field: $value),+ }, $launch);
@@ -99,7 +99,7 @@ pub fn attention(
         tiled
             | attention_software::Forward {
                 params: params,
-                constants: Constants { chunks: chunks(&params) },
+                constants: Constants { chunks: chunks(device, &params) },
                 q: q.buffer(),
                 k: k.buffer(),
                 v: v.buffer(),
@@ -168,7 +168,7 @@ impl Saved {
         device.run(
             BackwardRows {
                 params: bytemuck::cast(self.params),
-                constants: walks::Constants { chunks: chunks(&self.params) },
+                constants: walks::Constants { chunks: chunks(device, &self.params) },
                 y: &self.y,
                 dy,
                 lse: &self.lse,
@@ -196,7 +196,7 @@ impl Saved {
             walks
                 | attention_backward_software::BackwardQueries {
                     params: bytemuck::cast(self.params),
-                    constants: walks::Constants { chunks: chunks(&self.params) },
+                    constants: walks::Constants { chunks: chunks(device, &self.params) },
                     q: &self.q,
                     k: &self.k,
                     v: &self.v,
@@ -220,7 +220,7 @@ impl Saved {
             walks
                 | attention_backward_software::BackwardKeys {
                     params: bytemuck::cast(self.params),
-                    constants: walks::Constants { chunks: chunks(&self.params) },
+                    constants: walks::Constants { chunks: chunks(device, &self.params) },
                     q: &self.q,
                     k: &self.k,
                     v: &self.v,
@@ -240,7 +240,7 @@ impl Saved {
         device.run(
             fused::Backward {
                 params: bytemuck::cast(self.params),
-                constants: fused::Constants { chunks: chunks(&self.params) },
+                constants: fused::Constants { chunks: chunks(device, &self.params) },
                 q: &self.q,
                 k: &self.k,
                 v: &self.v,
@@ -273,7 +273,12 @@ fn tiles(rows: usize, params: &Params) -> Launch {
     Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
 }
 
-/// ⌈D/32⌉.
-fn chunks(params: &Params) -> u32 {
-    params.width.div_ceil(CHUNK_CHANNELS)
+/// Whether this is an emulated GPU of the kind that the software variants are written for.
+fn is_emulated(device: &Device) -> bool {
+    device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP)
+}
+
+/// ⌈D/32⌉; 4 for the software variants, which take any width and need not be compiled for each.
+fn chunks(device: &Device, params: &Params) -> u32 {
+    if is_emulated(device) { 4 } else { params.width.div_ceil(CHUNK_CHANNELS) }
 }
