@@ -1,7 +1,6 @@
 //! The class that each row of a loss should choose, checked on the host before any kernel indexes with it.
 
 use crate::device::{Buffer, Device};
-use crate::reference::fused_loss::IGNORED;
 
 /// One class per row, or [`Targets::IGNORE`], on a device.
 #[derive(Clone, Debug)]
@@ -15,7 +14,7 @@ pub struct Targets {
 
 impl Targets {
     /// The target of a row that does not count: no loss, no gradient, no share of the mean.
-    pub const IGNORE: u32 = IGNORED;
+    pub const IGNORE: u32 = u32::MAX;
 
     /// Uploads the class of each row, each below `class_count` or [`Targets::IGNORE`].
     ///
