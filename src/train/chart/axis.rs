@@ -156,7 +156,7 @@ mod tests {
             (Scale::Linear, 3.0..3.0, vec!["2", "3", "4"]),
             (Scale::Logarithmic, 0.8..12.0, vec!["1", "2", "5", "10"]),
             (Scale::Logarithmic, 1e-6..1.5, vec!["1e-6", "1e-4", "0.01", "1"]),
-            (Scale::Logarithmic, 5.2..9.9, vec!["6", "8"]),
+            (Scale::Logarithmic, 5.2..9.9, vec!["6", "7", "8", "9"]),
         ] {
             let axis = Axis::new(scale, range.clone(), 6);
             let labels: Vec<String> = axis.ticks.iter().map(|&tick| Axis::label(tick)).collect();
