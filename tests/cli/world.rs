@@ -105,7 +105,7 @@ impl World {
     /// The binary with the words of `line` as arguments, on the CPU unless `line` names a device.
     pub fn wgrad(&self, line: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_wgrad"));
-        command.args(line.split_whitespace()).current_dir(self.folder.path());
+        command.args(split_words(line)).current_dir(self.folder.path());
         command.env("WGRAD_DEVICE", "cpu").env_remove("RUST_LOG");
         // Mesa complains on stderr where it is not set.
         command.env("XDG_RUNTIME_DIR", self.folder.path()).stdin(Stdio::null());
@@ -164,4 +164,21 @@ fn copy(from: &Path, to: &Path) {
             fs::copy(entry.path(), target).expect("the temporary folder is writable");
         }
     }
+}
+
+/// The words of a command line as a shell splits them: white space separates, double quotes keep together.
+fn split_words(line: &str) -> Vec<String> {
+    let (mut words, mut word, mut quoted) = (Vec::new(), None::<String>, false);
+    for letter in line.chars() {
+        match letter {
+            '"' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            _ if letter.is_whitespace() && !quoted => words.extend(word.take()),
+            _ => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    words
 }
