@@ -120,7 +120,7 @@ impl ModelDirectory {
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
     ///
     /// # Errors
-    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than [CLS] or mean.
+    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than `[CLS]` or mean.
     pub fn pooling(&self) -> Result<Option<(Pooling, Similarity)>, Error> {
         if !self.path.join("modules.json").exists() {
             return Ok(None);

@@ -102,7 +102,7 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
     for (at, access) in &entry.bindings {
         let binding = &shader.bindings[*at];
         let mutable = if *access == Access::Write { "mut " } else { "" };
-        let _ = writeln!(out, "    /// {}", or(&binding.comment, "storage"));
+        let _ = writeln!(out, "    /// {}", quoted(or(&binding.comment, "storage")));
         let _ = writeln!(out, "    pub {}: &'a {mutable}Buffer,", binding.name);
     }
     let _ = writeln!(out, "}}\n\nimpl Kernel for {name}<'_> {{");
@@ -183,7 +183,11 @@ fn fields(out: &mut String, fields: &[Field], what: &str) {
             Scalar::I32 => "i32",
             Scalar::Bool => "bool",
         };
-        let _ = writeln!(out, "        /// {}.", or(&field.comment, what).trim_end_matches('.'));
+        let _ = writeln!(
+            out,
+            "        /// {}.",
+            quoted(or(&field.comment, what)).trim_end_matches('.')
+        );
         let _ = writeln!(out, "        pub {}: {scalar},", snake(&field.name));
     }
 }
@@ -210,4 +214,18 @@ fn snake(name: &str) -> String {
 
 fn or<'a>(text: &'a str, otherwise: &'a str) -> &'a str {
     if text.is_empty() { otherwise } else { text }
+}
+
+/// A shader's comment as documentation: shapes `[N, C]` become code, which rustdoc takes for links otherwise.
+fn quoted(comment: &str) -> String {
+    let mut quoted = String::new();
+    for piece in comment.split_inclusive(']') {
+        match piece.split_once('[') {
+            Some((before, shape)) if piece.ends_with(']') && !before.ends_with('`') => {
+                quoted += &format!("{before}`[{shape}`");
+            }
+            _ => quoted += piece,
+        }
+    }
+    quoted
 }

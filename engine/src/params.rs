@@ -75,7 +75,7 @@ pub mod attention {
         pub scale: f32,
         /// 1: row i sees columns j ≤ i + S − T.
         pub causal: u32,
-        /// 1: item b sees columns j < lengths[b].
+        /// 1: item b sees columns j < lengths`[b]`.
         pub has_lengths: u32,
         /// 1: row i sees column j if bit j of its row of bits is set.
         pub has_bits: u32,
@@ -120,7 +120,7 @@ pub mod attention_backward {
         pub scale: f32,
         /// 1: row i sees columns j ≤ i + S − T.
         pub causal: u32,
-        /// 1: item b sees columns j < lengths[b].
+        /// 1: item b sees columns j < lengths`[b]`.
         pub has_lengths: u32,
         /// 1: row i sees column j if bit j of its row of bits is set.
         pub has_bits: u32,
@@ -165,7 +165,7 @@ pub mod attention_backward_fused {
         pub scale: f32,
         /// 1: row i sees columns j ≤ i + S − T.
         pub causal: u32,
-        /// 1: item b sees columns j < lengths[b].
+        /// 1: item b sees columns j < lengths`[b]`.
         pub has_lengths: u32,
         /// 1: row i sees column j if bit j of its row of bits is set.
         pub has_bits: u32,

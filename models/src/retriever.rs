@@ -69,7 +69,7 @@ pub fn represent(
     (vectors, hidden)
 }
 
-/// The rows of `[B·T, H]` where texts begin: the states of [CLS].
+/// The rows of `[B·T, H]` where texts begin: the states of `[CLS]`.
 pub fn first_tokens(device: &Device, rows: usize, tokens: usize) -> Rows {
     let firsts: Vec<u32> = (0..rows).map(|row| (row * tokens) as u32).collect();
     Rows::new(device, &firsts, rows * tokens).expect("texts begin at increasing rows")

@@ -1,4 +1,4 @@
-//! RetroMAE (Xiao et al. 2022, arXiv:2205.12035): an encoder whose [CLS] vector must let a one-layer decoder
+//! RetroMAE (Xiao et al. 2022, arXiv:2205.12035): an encoder whose `[CLS]` vector must let a one-layer decoder
 //! rebuild a heavily masked sentence.
 //!
 //! Follows the authors' code (staoxiao/RetroMAE at ee37587) where it differs from the paper; each difference
@@ -29,7 +29,7 @@ pub enum Decoding {
     /// §2.3: two streams, and a visibility of its own for every row.
     #[default]
     Enhanced,
-    /// §2.2: the masked sentence with the [CLS] vector in front, under self-attention.
+    /// §2.2: the masked sentence with the `[CLS]` vector in front, under self-attention.
     Basic,
 }
 

@@ -35,7 +35,7 @@ pub enum Error {
 }
 
 impl Encoder {
-    /// Reads a model directory. Pooling and similarity are what its sentence-transformers files say, [CLS] and cosine
+    /// Reads a model directory. Pooling and similarity are what its sentence-transformers files say, `[CLS]` and cosine
     /// without them.
     ///
     /// # Errors

@@ -64,7 +64,7 @@ impl Probe {
     /// MRR@10 of the answers, by exact search with vectors of `bert`.
     ///
     /// # Errors
-    /// As [`encode`].
+    /// As [`encode()`].
     pub fn mrr(
         &self,
         device: &Device,

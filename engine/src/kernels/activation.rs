@@ -17,9 +17,9 @@ pub const SOURCE: &str = concat!(
 pub struct ReluForward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -52,11 +52,11 @@ impl Kernel for ReluForward<'_> {
 pub struct ReluBackward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub y: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dy: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dx: &'a mut Buffer,
 }
 
@@ -91,9 +91,9 @@ impl Kernel for ReluBackward<'_> {
 pub struct TanhForward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -126,11 +126,11 @@ impl Kernel for TanhForward<'_> {
 pub struct TanhBackward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub y: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dy: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dx: &'a mut Buffer,
 }
 
@@ -165,9 +165,9 @@ impl Kernel for TanhBackward<'_> {
 pub struct SiluForward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -200,11 +200,11 @@ impl Kernel for SiluForward<'_> {
 pub struct SiluBackward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dy: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dx: &'a mut Buffer,
 }
 

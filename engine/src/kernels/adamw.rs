@@ -17,19 +17,19 @@ pub const SOURCE: &str = concat!(
 pub struct Step<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [3]      1 − ηλ, η/(1 − β₁ᵗ), √(1 − β₂ᵗ) of this step
+    /// `[3]`      1 − ηλ, η/(1 − β₁ᵗ), √(1 − β₂ᵗ) of this step
     pub rates: &'a Buffer,
-    /// [3]      ‖g‖, clip, finite
+    /// `[3]`      ‖g‖, clip, finite
     pub state: &'a Buffer,
-    /// [words/2048]  one bit a block of 64 words
+    /// `[words/2048]`  one bit a block of 64 words
     pub decay: &'a Buffer,
-    /// [words]  g
+    /// `[words]`  g
     pub gradient: &'a Buffer,
-    /// [words]  w
+    /// `[words]`  w
     pub values: &'a mut Buffer,
-    /// [words]  m
+    /// `[words]`  m
     pub first_moment: &'a mut Buffer,
-    /// [words]  v
+    /// `[words]`  v
     pub second_moment: &'a mut Buffer,
 }
 

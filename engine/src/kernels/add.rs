@@ -16,11 +16,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N]
+    /// `[N]`
     pub a: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub b: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub y: &'a mut Buffer,
 }
 

@@ -20,21 +20,21 @@ pub struct Forward<'a> {
     pub params: Params,
     /// What its pipeline is compiled with.
     pub constants: Constants,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub q: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub k: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub v: &'a Buffer,
-    /// [B], or anything if not has_lengths
+    /// `[B]`, or anything if not has_lengths
     pub lengths: &'a Buffer,
-    /// [B, T, ⌈S/32⌉], or anything if not has_bits
+    /// `[B, T, ⌈S/32⌉]`, or anything if not has_bits
     pub bits: &'a Buffer,
-    /// [2] the step's key of dropout
+    /// `[2]` the step's key of dropout
     pub key: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub y: &'a mut Buffer,
-    /// [B, A, T]  L, kept for backward
+    /// `[B, A, T]`  L, kept for backward
     pub lse: &'a mut Buffer,
 }
 

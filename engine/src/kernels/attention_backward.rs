@@ -22,19 +22,19 @@ pub struct BackwardRows<'a> {
     pub params: Params,
     /// What its pipeline is compiled with.
     pub constants: Constants,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub y: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dy: &'a Buffer,
-    /// [B, A, T]  L
+    /// `[B, A, T]`  L
     pub lse: &'a Buffer,
-    /// [B], or anything if not has_lengths
+    /// `[B]`, or anything if not has_lengths
     pub lengths: &'a Buffer,
-    /// [B, T, ⌈S/32⌉], or anything if not has_bits
+    /// `[B, T, ⌈S/32⌉]`, or anything if not has_bits
     pub bits: &'a Buffer,
-    /// [2] the step's key of dropout
+    /// `[2]` the step's key of dropout
     pub key: &'a Buffer,
-    /// [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉], without the last term if not has_bits
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`, without the last term if not has_bits
     pub notes: &'a mut Buffer,
 }
 
@@ -85,17 +85,17 @@ pub struct BackwardQueries<'a> {
     pub params: Params,
     /// What its pipeline is compiled with.
     pub constants: Constants,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub q: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub k: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub v: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dy: &'a Buffer,
-    /// [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉], without the last term if not has_bits
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`, without the last term if not has_bits
     pub notes: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dq: &'a mut Buffer,
 }
 
@@ -144,19 +144,19 @@ pub struct BackwardKeys<'a> {
     pub params: Params,
     /// What its pipeline is compiled with.
     pub constants: Constants,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub q: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub k: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub v: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dy: &'a Buffer,
-    /// [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉], without the last term if not has_bits
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`, without the last term if not has_bits
     pub notes: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub dk: &'a mut Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub dv: &'a mut Buffer,
 }
 

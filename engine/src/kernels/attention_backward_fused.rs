@@ -22,21 +22,21 @@ pub struct Backward<'a> {
     pub params: Params,
     /// What its pipeline is compiled with.
     pub constants: Constants,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub q: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub k: &'a Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub v: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dy: &'a Buffer,
-    /// [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`
     pub notes: &'a Buffer,
-    /// [B, T, A, D]
+    /// `[B, T, A, D]`
     pub dq: &'a mut Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub dk: &'a mut Buffer,
-    /// [B, S, A, D]
+    /// `[B, S, A, D]`
     pub dv: &'a mut Buffer,
 }
 

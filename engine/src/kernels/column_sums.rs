@@ -16,9 +16,9 @@ pub const SOURCE: &str = concat!(
 pub struct SumStrips<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub x: &'a Buffer,
-    /// [P, C]
+    /// `[P, C]`
     pub partials: &'a mut Buffer,
 }
 
@@ -51,9 +51,9 @@ impl Kernel for SumStrips<'_> {
 pub struct Combine<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [P, C]
+    /// `[P, C]`
     pub strip_sums: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub y: &'a mut Buffer,
 }
 
@@ -86,9 +86,9 @@ impl Kernel for Combine<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C]
+    /// `[C]`
     pub dy: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dx: &'a mut Buffer,
 }
 

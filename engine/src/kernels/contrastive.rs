@@ -17,17 +17,17 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N]     equal ids are the same passage
+    /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
-    /// [C]     t, or IGNORED
+    /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
-    /// [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
+    /// `[C, N]`  q·pᵀ, then ∂L/∂(q·pᵀ)
     pub scores: &'a Buffer,
-    /// [C]     m
+    /// `[C]`     m
     pub row_max: &'a mut Buffer,
-    /// [C]     Σ
+    /// `[C]`     Σ
     pub row_sum: &'a mut Buffer,
-    /// [C]     ℓ
+    /// `[C]`     ℓ
     pub row_losses: &'a mut Buffer,
 }
 
@@ -68,17 +68,17 @@ impl Kernel for Forward<'_> {
 pub struct BackwardScores<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N]     equal ids are the same passage
+    /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
-    /// [C]     t, or IGNORED
+    /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
-    /// [1]     w
+    /// `[1]`     w
     pub row_weight: &'a Buffer,
-    /// [C, N]  q·pᵀ, then ∂L/∂(q·pᵀ)
+    /// `[C, N]`  q·pᵀ, then ∂L/∂(q·pᵀ)
     pub scores: &'a mut Buffer,
-    /// [C]     m
+    /// `[C]`     m
     pub row_max: &'a Buffer,
-    /// [C]     Σ
+    /// `[C]`     Σ
     pub row_sum: &'a Buffer,
 }
 

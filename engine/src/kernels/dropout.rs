@@ -18,11 +18,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [2]     of the step
+    /// `[2]`     of the step
     pub key: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub x: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub y: &'a mut Buffer,
 }
 

@@ -17,11 +17,11 @@ pub const SOURCE: &str = concat!(
 pub struct Subtract<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub b: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -56,11 +56,11 @@ impl Kernel for Subtract<'_> {
 pub struct Multiply<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub b: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -95,9 +95,9 @@ impl Kernel for Multiply<'_> {
 pub struct Scale<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -130,11 +130,11 @@ impl Kernel for Scale<'_> {
 pub struct AddScaled<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub b: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -169,9 +169,9 @@ impl Kernel for AddScaled<'_> {
 pub struct Assign<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]  t
+    /// `[n]`  t
     pub total: &'a mut Buffer,
 }
 
@@ -204,9 +204,9 @@ impl Kernel for Assign<'_> {
 pub struct Accumulate<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub a: &'a Buffer,
-    /// [n]  t
+    /// `[n]`  t
     pub total: &'a mut Buffer,
 }
 

@@ -16,11 +16,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [V, H]
+    /// `[V, H]`
     pub table: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub ids: &'a Buffer,
-    /// [N, H]
+    /// `[N, H]`
     pub y: &'a mut Buffer,
 }
 
@@ -55,13 +55,13 @@ impl Kernel for Forward<'_> {
 pub struct BackwardPieces<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, H]
+    /// `[N, H]`
     pub dy: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub positions: &'a Buffer,
     /// P
     pub pieces: &'a Buffer,
-    /// [P, H]
+    /// `[P, H]`
     pub partials: &'a mut Buffer,
 }
 
@@ -98,7 +98,7 @@ impl Kernel for BackwardPieces<'_> {
 pub struct Clear<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [V, H] the same memory
+    /// `[V, H]` the same memory
     pub zeros: &'a mut Buffer,
 }
 
@@ -129,15 +129,15 @@ impl Kernel for Clear<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, H]
+    /// `[N, H]`
     pub dy: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub positions: &'a Buffer,
-    /// [N, 4]
+    /// `[N, 4]`
     pub segments: &'a Buffer,
-    /// [P, H]
+    /// `[P, H]`
     pub piece_sums: &'a Buffer,
-    /// [V, H] zeros before
+    /// `[V, H]` zeros before
     pub dtable: &'a mut Buffer,
 }
 

@@ -17,11 +17,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [R]  ℓ, 0 where a row does not count
+    /// `[R]`  ℓ, 0 where a row does not count
     pub row_losses: &'a Buffer,
-    /// [1]  w
+    /// `[1]`  w
     pub row_weight: &'a Buffer,
-    /// [1]  L
+    /// `[1]`  L
     pub loss: &'a mut Buffer,
 }
 
@@ -56,9 +56,9 @@ impl Kernel for Forward<'_> {
 pub struct Accumulate<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [E]  δ
+    /// `[E]`  δ
     pub share: &'a Buffer,
-    /// [E]  g
+    /// `[E]`  g
     pub gradient: &'a mut Buffer,
 }
 
@@ -91,9 +91,9 @@ impl Kernel for Accumulate<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [1]  dL
+    /// `[1]`  dL
     pub dloss: &'a Buffer,
-    /// [E]  g
+    /// `[E]`  g
     pub gradient: &'a mut Buffer,
 }
 

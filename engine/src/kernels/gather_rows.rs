@@ -16,11 +16,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, H]
+    /// `[N, H]`
     pub x: &'a Buffer,
-    /// [R]
+    /// `[R]`
     pub rows: &'a Buffer,
-    /// [R, H]
+    /// `[R, H]`
     pub y: &'a mut Buffer,
 }
 
@@ -55,11 +55,11 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [R, H]
+    /// `[R, H]`
     pub dy: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub slots: &'a Buffer,
-    /// [N, H]
+    /// `[N, H]`
     pub dx: &'a mut Buffer,
 }
 

@@ -18,9 +18,9 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub y: &'a mut Buffer,
 }
 
@@ -53,11 +53,11 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dy: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dx: &'a mut Buffer,
 }
 

@@ -17,11 +17,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub x: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub y: &'a mut Buffer,
-    /// [N]     n, kept for backward
+    /// `[N]`     n, kept for backward
     pub norm: &'a mut Buffer,
 }
 
@@ -56,13 +56,13 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub y: &'a Buffer,
-    /// [N]     n, kept for backward
+    /// `[N]`     n, kept for backward
     pub norm: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dy: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dx: &'a mut Buffer,
 }
 

@@ -19,15 +19,15 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub x: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub gamma: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub beta: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub y: &'a mut Buffer,
-    /// [N, 2]  μ and r, kept for backward
+    /// `[N, 2]`  μ and r, kept for backward
     pub moments: &'a mut Buffer,
 }
 
@@ -66,21 +66,21 @@ impl Kernel for Forward<'_> {
 pub struct ForwardResidual<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub x: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub residual: &'a Buffer,
-    /// [2]     of the step
+    /// `[2]`     of the step
     pub key: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub gamma: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub beta: &'a Buffer,
-    /// [N, C]  what is normalised, kept for backward
+    /// `[N, C]`  what is normalised, kept for backward
     pub h: &'a mut Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub y: &'a mut Buffer,
-    /// [N, 2]  μ and r, kept for backward
+    /// `[N, 2]`  μ and r, kept for backward
     pub moments: &'a mut Buffer,
 }
 
@@ -125,15 +125,15 @@ impl Kernel for ForwardResidual<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C]
+    /// `[C]`
     pub gamma: &'a Buffer,
-    /// [N, C]  what is normalised, kept for backward
+    /// `[N, C]`  what is normalised, kept for backward
     pub h: &'a Buffer,
-    /// [N, 2]  μ and r, kept for backward
+    /// `[N, 2]`  μ and r, kept for backward
     pub moments: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dy: &'a Buffer,
-    /// [N, C]  also the gradient of the residual
+    /// `[N, C]`  also the gradient of the residual
     pub dh: &'a mut Buffer,
 }
 
@@ -172,19 +172,19 @@ impl Kernel for Backward<'_> {
 pub struct BackwardDropout<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [2]     of the step
+    /// `[2]`     of the step
     pub key: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub gamma: &'a Buffer,
-    /// [N, C]  what is normalised, kept for backward
+    /// `[N, C]`  what is normalised, kept for backward
     pub h: &'a Buffer,
-    /// [N, 2]  μ and r, kept for backward
+    /// `[N, 2]`  μ and r, kept for backward
     pub moments: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dy: &'a Buffer,
-    /// [N, C]  also the gradient of the residual
+    /// `[N, C]`  also the gradient of the residual
     pub dh: &'a mut Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dx: &'a mut Buffer,
 }
 
@@ -227,15 +227,15 @@ impl Kernel for BackwardDropout<'_> {
 pub struct BackwardParams<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]  what is normalised, kept for backward
+    /// `[N, C]`  what is normalised, kept for backward
     pub h: &'a Buffer,
-    /// [N, 2]  μ and r, kept for backward
+    /// `[N, 2]`  μ and r, kept for backward
     pub moments: &'a Buffer,
-    /// [N, C]
+    /// `[N, C]`
     pub dy: &'a Buffer,
-    /// [S, C]
+    /// `[S, C]`
     pub partial_dgamma: &'a mut Buffer,
-    /// [S, C]
+    /// `[S, C]`
     pub partial_dbeta: &'a mut Buffer,
 }
 
@@ -274,13 +274,13 @@ impl Kernel for BackwardParams<'_> {
 pub struct SumParams<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [S, C]
+    /// `[S, C]`
     pub partial_dgamma: &'a Buffer,
-    /// [S, C]
+    /// `[S, C]`
     pub partial_dbeta: &'a Buffer,
-    /// [C]
+    /// `[C]`
     pub dgamma: &'a mut Buffer,
-    /// [C]
+    /// `[C]`
     pub dbeta: &'a mut Buffer,
 }
 

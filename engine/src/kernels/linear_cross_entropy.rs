@@ -17,15 +17,15 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C]     t, or IGNORED
+    /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
-    /// [C, V]  x, then ∂L/∂x
+    /// `[C, V]`  x, then ∂L/∂x
     pub logits: &'a Buffer,
-    /// [C]     m
+    /// `[C]`     m
     pub row_max: &'a mut Buffer,
-    /// [C]     Σ
+    /// `[C]`     Σ
     pub row_sum: &'a mut Buffer,
-    /// [C]     ℓ
+    /// `[C]`     ℓ
     pub row_losses: &'a mut Buffer,
 }
 
@@ -64,15 +64,15 @@ impl Kernel for Forward<'_> {
 pub struct BackwardLogits<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C]     t, or IGNORED
+    /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
-    /// [1]     w
+    /// `[1]`     w
     pub row_weight: &'a Buffer,
-    /// [C, V]  x, then ∂L/∂x
+    /// `[C, V]`  x, then ∂L/∂x
     pub logits: &'a mut Buffer,
-    /// [C]     m
+    /// `[C]`     m
     pub row_max: &'a Buffer,
-    /// [C]     Σ
+    /// `[C]`     Σ
     pub row_sum: &'a Buffer,
 }
 
@@ -111,9 +111,9 @@ impl Kernel for BackwardLogits<'_> {
 pub struct BackwardBias<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [C, V]  x, then ∂L/∂x
+    /// `[C, V]`  x, then ∂L/∂x
     pub logits: &'a Buffer,
-    /// [V]     db, summed over chunks
+    /// `[V]`     db, summed over chunks
     pub dbias: &'a mut Buffer,
 }
 

@@ -18,11 +18,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [B, M, K] or [B, K, M]
+    /// `[B, M, K]` or `[B, K, M]`
     pub a: &'a Buffer,
-    /// [B, K, N] or [B, N, K]
+    /// `[B, K, N]` or `[B, N, K]`
     pub b: &'a Buffer,
-    /// [B, M, N], from forward [splits, B, M, N]
+    /// `[B, M, N]`, from forward `[splits, B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -57,13 +57,13 @@ impl Kernel for Forward<'_> {
 pub struct ForwardBias<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [B, M, K] or [B, K, M]
+    /// `[B, M, K]` or `[B, K, M]`
     pub a: &'a Buffer,
-    /// [B, K, N] or [B, N, K]
+    /// `[B, K, N]` or `[B, N, K]`
     pub b: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub bias: &'a Buffer,
-    /// [B, M, N], from forward [splits, B, M, N]
+    /// `[B, M, N]`, from forward `[splits, B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -100,15 +100,15 @@ impl Kernel for ForwardBias<'_> {
 pub struct ForwardGelu<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [B, M, K] or [B, K, M]
+    /// `[B, M, K]` or `[B, K, M]`
     pub a: &'a Buffer,
-    /// [B, K, N] or [B, N, K]
+    /// `[B, K, N]` or `[B, N, K]`
     pub b: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub bias: &'a Buffer,
-    /// [B, M, N], from forward [splits, B, M, N]
+    /// `[B, M, N]`, from forward `[splits, B, M, N]`
     pub c: &'a mut Buffer,
-    /// [B, M, N] what GELU is applied to, kept for backward
+    /// `[B, M, N]` what GELU is applied to, kept for backward
     pub u: &'a mut Buffer,
 }
 

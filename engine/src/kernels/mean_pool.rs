@@ -16,11 +16,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [B, T, H]
+    /// `[B, T, H]`
     pub x: &'a Buffer,
-    /// [B]     visible tokens
+    /// `[B]`     visible tokens
     pub lengths: &'a Buffer,
-    /// [B, H]
+    /// `[B, H]`
     pub y: &'a mut Buffer,
 }
 
@@ -55,11 +55,11 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [B]     visible tokens
+    /// `[B]`     visible tokens
     pub lengths: &'a Buffer,
-    /// [B, H]
+    /// `[B, H]`
     pub dy: &'a Buffer,
-    /// [B, T, H]
+    /// `[B, T, H]`
     pub dx: &'a mut Buffer,
 }
 

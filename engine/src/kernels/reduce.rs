@@ -17,7 +17,7 @@ pub const SOURCE: &str = concat!(
 pub struct PartialSums<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [n]
+    /// `[n]`
     pub x: &'a Buffer,
     /// P
     pub partials: &'a mut Buffer,
@@ -54,7 +54,7 @@ pub struct Total<'a> {
     pub params: Params,
     /// P
     pub partials: &'a Buffer,
-    /// [1]
+    /// `[1]`
     pub y: &'a mut Buffer,
 }
 
@@ -87,9 +87,9 @@ impl Kernel for Total<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [1]
+    /// `[1]`
     pub dy: &'a Buffer,
-    /// [n]
+    /// `[n]`
     pub dx: &'a mut Buffer,
 }
 

@@ -16,13 +16,13 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, H]
+    /// `[N, H]`
     pub x: &'a Buffer,
-    /// [R, H]
+    /// `[R, H]`
     pub values: &'a Buffer,
-    /// [N]
+    /// `[N]`
     pub slots: &'a Buffer,
-    /// [N, H]
+    /// `[N, H]`
     pub y: &'a mut Buffer,
 }
 
@@ -59,11 +59,11 @@ impl Kernel for Forward<'_> {
 pub struct BackwardX<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N]
+    /// `[N]`
     pub slots: &'a Buffer,
-    /// [N, H]
+    /// `[N, H]`
     pub dy: &'a Buffer,
-    /// [N, H]
+    /// `[N, H]`
     pub dx: &'a mut Buffer,
 }
 
@@ -98,11 +98,11 @@ impl Kernel for BackwardX<'_> {
 pub struct BackwardValues<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, H]
+    /// `[N, H]`
     pub dy: &'a Buffer,
-    /// [R]
+    /// `[R]`
     pub rows: &'a Buffer,
-    /// [R, H]
+    /// `[R, H]`
     pub dvalues: &'a mut Buffer,
 }
 

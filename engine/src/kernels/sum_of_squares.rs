@@ -17,7 +17,7 @@ pub const SOURCE: &str = concat!(
 pub struct PartialSums<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [words]
+    /// `[words]`
     pub gradient: &'a Buffer,
     /// P, of all arenas
     pub partials: &'a mut Buffer,
@@ -54,7 +54,7 @@ pub struct Clip<'a> {
     pub params: Params,
     /// P, of all arenas
     pub partials: &'a Buffer,
-    /// [3]  ‖g‖, clip, finite
+    /// `[3]`  ‖g‖, clip, finite
     pub state: &'a mut Buffer,
 }
 

@@ -17,11 +17,11 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// [N, C]
+    /// `[N, C]`
     pub scores: &'a Buffer,
-    /// [N, k]  best first
+    /// `[N, k]`  best first
     pub values: &'a mut Buffer,
-    /// [N, k]  their columns
+    /// `[N, k]`  their columns
     pub indices: &'a mut Buffer,
 }
 
