@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use super::adapter::{WANTED, is_software};
 use super::buffer::{Buffer, Storage};
@@ -11,7 +11,7 @@ use super::kernel::{Kernel, Launch};
 use super::pipeline::Caches;
 use super::pool::{MemoryStats, Pool};
 use super::profile::{Profile, Timestamps};
-use super::submission::Recorder;
+use super::submission::{Copy, Recorder};
 use super::{Error, Readback};
 
 pub(super) struct Gpu {
@@ -24,6 +24,15 @@ pub(super) struct Gpu {
     next_id: AtomicU64,
     failure: Arc<Mutex<Option<Error>>>,
     state: Mutex<State>,
+}
+
+/// A copy on its way to the host.
+pub(super) struct Pending {
+    staging: wgpu::Buffer,
+    words: usize,
+    /// Of the batch with the copy, once that is submitted.
+    submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+    receiver: mpsc::Receiver<Result<(), String>>,
 }
 
 struct State {
@@ -171,36 +180,33 @@ impl Gpu {
         }
     }
 
-    /// Starts copying `buffer` to the host.
+    /// Adds a copy of `buffer` to the open batch.
     pub(super) fn read_later(self: &Arc<Self>, buffer: &Buffer) -> Readback {
         let bytes = (4 * buffer.words() as u64).max(4);
         let size = bytes.next_power_of_two();
-        let staging = {
-            let mut state = self.state();
-            let staging = state.staging.get_mut(&size).and_then(Vec::pop);
-            let staging = staging.unwrap_or_else(|| self.create_staging(size));
-            let offset = 4 * buffer.offset() as u64;
-            let encoder = state.recorder.encoder(&self.device);
-            encoder.copy_buffer_to_buffer(buffer.gpu().0, offset, &staging, 0, bytes);
-            staging
-        };
-        self.flush();
-        let (sender, receiver) = mpsc::channel();
-        staging.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
-            // The reader may be gone; then nobody wants the answer.
-            let _ = sender.send(result.map_err(|error| error.to_string()));
-        });
-        Readback::pending(self.clone(), staging, buffer.words(), receiver)
+        let mut state = self.state();
+        let staging = state.staging.get_mut(&size).and_then(Vec::pop);
+        let staging = staging.unwrap_or_else(|| self.create_staging(size));
+        let submission = Arc::new(OnceLock::new());
+        let (mapped, receiver) = mpsc::channel();
+        let copy = Copy { staging: staging.clone(), bytes, submission: submission.clone(), mapped };
+        let source = (buffer.gpu().0, 4 * buffer.offset() as u64);
+        state.recorder.touch(buffer.gpu().1);
+        state.recorder.copy(&self.device, source, copy);
+        Readback::pending(
+            self.clone(),
+            Pending { staging, words: buffer.words(), submission, receiver },
+        )
     }
 
-    /// Waits for a readback and takes its words.
-    pub(super) fn finish_read(
-        &self,
-        staging: wgpu::Buffer,
-        words: usize,
-        receiver: &mpsc::Receiver<Result<(), String>>,
-    ) -> Vec<u32> {
-        let _ = self.device.poll(wgpu::PollType::wait_indefinitely());
+    /// Waits for the submission that holds a copy, and for none after it; takes the words.
+    pub(super) fn finish_read(&self, pending: Pending) -> Vec<u32> {
+        let Pending { staging, words, submission, receiver } = pending;
+        if submission.get().is_none() {
+            self.flush();
+        }
+        let submission_index = submission.get().cloned();
+        let _ = self.device.poll(wgpu::PollType::Wait { submission_index, timeout: None });
         let mapped =
             receiver.recv().unwrap_or_else(|_| Err("the driver dropped the request".into()));
         let suspects = self.state().recorder.suspects();

@@ -1,12 +1,12 @@
 //! The handle that everything else holds.
 
-use std::sync::{Arc, Mutex, PoisonError, RwLock, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
 use super::Error;
 use super::adapter::{Selector, choose, instance};
 use super::buffer::{Allocation, Buffer, Storage};
-use super::gpu::Gpu;
+use super::gpu::{Gpu, Pending};
 use super::kernel::{Kernel, Launch};
 use super::pool::{MemoryStats, Pool, class_of};
 use super::profile::{Event, Profile};
@@ -282,31 +282,19 @@ pub struct Readback(Reading);
 
 enum Reading {
     Here(Vec<u32>),
-    OnItsWay {
-        gpu: Arc<Gpu>,
-        staging: wgpu::Buffer,
-        words: usize,
-        receiver: mpsc::Receiver<Result<(), String>>,
-    },
+    OnItsWay(Arc<Gpu>, Pending),
 }
 
 impl Readback {
-    pub(super) fn pending(
-        gpu: Arc<Gpu>,
-        staging: wgpu::Buffer,
-        words: usize,
-        receiver: mpsc::Receiver<Result<(), String>>,
-    ) -> Self {
-        Self(Reading::OnItsWay { gpu, staging, words, receiver })
+    pub(super) fn pending(gpu: Arc<Gpu>, pending: Pending) -> Self {
+        Self(Reading::OnItsWay(gpu, pending))
     }
 
     /// Waits for the copy.
     pub fn u32(self) -> Vec<u32> {
         match self.0 {
             Reading::Here(words) => words,
-            Reading::OnItsWay { gpu, staging, words, receiver } => {
-                gpu.finish_read(staging, words, &receiver)
-            }
+            Reading::OnItsWay(gpu, pending) => gpu.finish_read(pending),
         }
     }
 

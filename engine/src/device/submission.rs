@@ -6,6 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::fmt::Write;
+use std::sync::{Arc, OnceLock, mpsc};
 
 use super::kernel::Launch;
 use super::profile::Timestamps;
@@ -19,7 +20,16 @@ pub(super) struct Recorder {
     operations: Vec<(&'static str, &'static str, u64)>,
     suspects: Vec<(&'static str, &'static str, u64)>,
     flops: u64,
+    copies: Vec<Copy>,
     in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+/// A staging buffer that the open batch copies into: it can be mapped once the batch is submitted.
+pub(super) struct Copy {
+    pub(super) staging: wgpu::Buffer,
+    pub(super) bytes: u64,
+    pub(super) submission: Arc<OnceLock<wgpu::SubmissionIndex>>,
+    pub(super) mapped: mpsc::Sender<Result<(), String>>,
 }
 
 /// Dispatches of one batch at most.
@@ -75,10 +85,17 @@ impl Recorder {
         self.operations.len() >= MOST_DISPATCHES || self.flops >= flops
     }
 
-    /// The encoder, outside of any pass.
-    pub(super) fn encoder(&mut self, device: &wgpu::Device) -> &mut wgpu::CommandEncoder {
+    /// Adds a copy of a buffer, from byte `offset` on, to the host.
+    pub(super) fn copy(
+        &mut self,
+        device: &wgpu::Device,
+        (buffer, offset): (&wgpu::Buffer, u64),
+        copy: Copy,
+    ) {
         self.pass = None;
-        self.encoder.get_or_insert_with(|| encoder(device))
+        let encoder = self.encoder.get_or_insert_with(|| encoder(device));
+        encoder.copy_buffer_to_buffer(buffer, offset, &copy.staging, 0, copy.bytes);
+        self.copies.push(copy);
     }
 
     /// Submits the open batch, and waits while too many are in flight.
@@ -95,6 +112,14 @@ impl Recorder {
             (timestamps, staging)
         });
         let index = queue.submit([encoder.finish()]);
+        for Copy { staging, bytes, submission, mapped } in self.copies.drain(..) {
+            // Set once, by the only flush that drains this copy.
+            let _ = submission.set(index.clone());
+            staging.slice(..bytes).map_async(wgpu::MapMode::Read, move |result| {
+                // The reader may be gone; then nobody wants the answer.
+                let _ = mapped.send(result.map_err(|error| error.to_string()));
+            });
+        }
         if let Some((timestamps, Some(staging))) = resolved {
             timestamps.collect(device, &staging);
         }
