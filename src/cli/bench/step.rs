@@ -7,6 +7,7 @@ use serde_json::json;
 use wgrad_engine::device::MemoryStats;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::random::{key_of, philox};
+use wgrad_engine::testing::bench::Roofline;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 use wgrad_models::bert::Config;
@@ -27,7 +28,8 @@ Examples:
 
 The step is forward, backward and AdamW in f32 with dropout 0.1, over a vocabulary of 30,522, 15 % of the
 tokens labelled. FLOPs are those of the products: 3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V)) for N
-tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels.")]
+tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels. The share is that of
+the fastest product measured at the start.")]
 pub struct Args {
     /// Layers/hidden: 2/128, 4/256, 4/512 or 12/768; heads of 64, feed-forward of 4 times hidden.
     #[arg(long, value_enum, default_value_t = Size::Tiny)]
@@ -90,6 +92,8 @@ struct Measured {
     parameters: usize,
     /// Of the last step.
     loss: f32,
+    /// FLOPs a second of the fastest product.
+    peak: f64,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -127,6 +131,8 @@ fn measure<O: Train>(
     batch: &O::Batch,
     args: &Args,
 ) -> Result<Measured, Failure> {
+    let peak = Roofline::measure(device).flops;
+    device.take_profile();
     let layout = objective.weights().layout().clone();
     let mut optimizer = AdamW::new(device, layout, AdamWSettings::default());
     let mut key = Tensor::u32(device, [2], &[0, 0]);
@@ -153,7 +159,7 @@ fn measure<O: Train>(
     }
     seconds.sort_by(f64::total_cmp);
     let parameters = objective.weights().elements();
-    Ok(Measured { seconds, memory: device.memory(), parameters, loss })
+    Ok(Measured { seconds, memory: device.memory(), parameters, loss, peak })
 }
 
 /// Tokens drawn evenly from the vocabulary, of which every 20/3-th is labelled.
@@ -188,7 +194,7 @@ fn retromae(encoder: MlmBatch, seed: u64) -> RetroMaeBatch {
 }
 
 fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measured: &Measured) {
-    let Measured { seconds, memory, parameters, loss } = measured;
+    let Measured { seconds, memory, parameters, loss, peak } = measured;
     let (median, minimum) = (seconds[seconds.len() / 2], seconds[0]);
     let Work { config, rows, tokens, .. } = *work;
     let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
@@ -197,6 +203,7 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
     let tokens_per_second = (rows * tokens) as f64 / median;
     let (flops, formula) = (work.flops(), work.memory(*parameters));
     let gflops = flops as f64 / median / 1e9;
+    let share = 1e9 * gflops / peak;
     if global.json {
         let row = json!({
             "name": name,
@@ -208,6 +215,9 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
             "tokens_per_second": tokens_per_second,
             "flops": flops,
             "gflops": gflops,
+            "peak_gflops": peak / 1e9,
+            "roofline_share": share,
+            "workspace_bytes": memory.peak - memory.peak.min(formula.total() - formula.activations),
             "parameters": parameters,
             "peak_bytes": memory.peak,
             "formula_bytes": formula.total(),
@@ -223,7 +233,11 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
     println!("{name}: {shape}, {:.1} M parameters, loss {loss:.3}", *parameters as f64 / 1e6);
     println!("step      {median:.3} s median, {minimum:.3} s fastest of {}", seconds.len());
-    println!("rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s");
+    println!(
+        "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s, {:.0} % of {:.0} that a product reaches",
+        100.0 * share,
+        peak / 1e9
+    );
     println!(
         "memory    {:.0} MiB at most; by formula {:.0} MiB: parameters {:.0}, gradients {:.0}, moments {:.0}, graph {:.0}",
         mib(memory.peak),
