@@ -16,6 +16,7 @@ use super::results::{Results, Row};
 use super::{Args, corpus, place};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::cli::{Failure, Global};
+use crate::data::atomic;
 use crate::data::text::{Document, TextLayout, documents};
 use crate::data::wordpiece::train_wordpiece;
 use crate::data::{PairCollator, Records, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer, beir};
@@ -24,7 +25,6 @@ use crate::retrieval::encode::Encoder;
 use crate::retrieval::metrics::{Queries, evaluate};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Qrels, Run};
-use crate::train::atomic;
 use crate::train::finetune::{Pairs, finetune};
 use crate::train::objective::{ContrastiveObjective, Objective, RetroMaeObjective};
 use crate::train::pretrain::{Corpus, Start, pretrain};
@@ -36,10 +36,15 @@ use crate::train::trainer::Outcome;
 const VOCABULARY: usize = 8192;
 /// Tokens of the longest passage and of the longest query.
 const LENGTHS: (usize, usize) = (128, 48);
-/// Rows of a pre-training batch, queries of a fine-tuning batch.
-const BATCHES: (usize, usize) = (32, 64);
+/// Rows of a pre-training batch.
+const PRETRAINING_BATCH: usize = 32;
+/// Queries of a fine-tuning batch and their learning rate. All passages of a batch compete, so the large one teaches more
+/// in the same time; where too few of its steps fit, the small one is taken.
+const BATCHES: [(usize, f64); 2] = [(256, 2e-3), (64, 1e-3)];
+/// Steps that a batch size is worth having for.
+const ENOUGH_STEPS: u64 = 100;
 /// Share of the time that goes to pre-training.
-const PRETRAINING: f64 = 0.15;
+const PRETRAINING: f64 = 0.12;
 /// How states become a vector. After so few steps the mean of all states says more than the first: with it a
 /// random encoder already compares bags of words, and fine-tuning starts from there.
 const HOW: (Pooling, Similarity) = (Pooling::Mean, Similarity::Cosine);
@@ -187,11 +192,11 @@ fn pretrain_stage(
         let collator = RetroMaeCollator::new(tokenizer, vocabulary, longest, global.seed());
         let (query, decoding) = (DecoderQuery::PosAdd, Decoding::Enhanced);
         let trial = RetroMaeObjective::new(device, config.clone(), query, decoding, 0);
-        let sampler = Sampler::new(0, corpus.heldout, BATCHES.0);
+        let sampler = Sampler::new(0, corpus.heldout, PRETRAINING_BATCH);
         let batch = |step| collator.batch(&corpus.blocks, 0, &sampler.draw(step).examples);
         let step = seconds_a_step(device, &trial, batch)?;
         set(&mut recipe, "objective", "retromae")?;
-        set(&mut recipe, "batch_size", BATCHES.0)?;
+        set(&mut recipe, "batch_size", PRETRAINING_BATCH)?;
         set(&mut recipe, "max_length", LENGTHS.0)?;
         // Higher rates drive so short a run into the unigram distribution, where all texts look alike.
         set(&mut recipe, "learning_rate", 2e-4)?;
@@ -218,13 +223,17 @@ fn finetune_stage(
         let (longest, vocabulary) = ((LENGTHS.1, LENGTHS.0), directory.config.vocab_size);
         let collator = PairCollator::new(tokenizer.clone(), vocabulary, longest, 1, 0);
         let trial = ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0);
-        let sampler = Sampler::new(0, records.len(), BATCHES.1);
+        let [large, small] = BATCHES;
+        let sampler = Sampler::new(0, records.len(), small.0);
         let batch = |step| collator.batch(&records, 0, &sampler.draw(step).examples);
         let step = seconds_a_step(device, &trial, batch)?;
-        set(&mut recipe, "batch_size", BATCHES.1)?;
+        let longer = step * (large.0 / small.0) as f64;
+        let (step, (batch_size, learning_rate)) =
+            if steps_in(seconds, longer) >= ENOUGH_STEPS { (longer, large) } else { (step, small) };
+        set(&mut recipe, "batch_size", batch_size)?;
         set(&mut recipe, "max_length", LENGTHS.0)?;
         set(&mut recipe, "query_max_length", LENGTHS.1)?;
-        set(&mut recipe, "learning_rate", 1e-3)?;
+        set(&mut recipe, "learning_rate", learning_rate)?;
         set(&mut recipe, "pooling", "mean")?;
         set(&mut recipe, "temperature", 0.05)?;
         common(global, &mut recipe, steps_in(seconds, step))?;
