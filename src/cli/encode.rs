@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::file::{HostTensor, serialize};
 
 use super::{Failure, Global};
+use crate::data::atomic;
 use crate::data::beir;
 use crate::data::text::{TextLayout, documents};
 use crate::retrieval::encode::Encoder;
-use crate::train::atomic;
 
 /// Encodes texts.
 #[derive(clap::Args)]

@@ -7,7 +7,7 @@ use wgrad_engine::file::{HostTensor, TensorFile, Values, serialize};
 
 use super::{Failure, Global};
 use crate::checkpoint::ModelDirectory;
-use crate::train::atomic;
+use crate::data::atomic;
 use crate::train::gradients::gradients;
 use crate::train::recipe::Recipe;
 

@@ -5,7 +5,7 @@ use wgrad_engine::Device;
 use wgrad_engine::device::Profile;
 
 use super::{Failure, Global};
-use crate::train::atomic;
+use crate::data::atomic;
 
 /// Rows of the table.
 const ROWS: usize = 20;

@@ -78,6 +78,9 @@ pub enum Error {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// A file could not be written; the reason names it.
+    #[error("cannot write {0}")]
+    Write(#[from] std::io::Error),
 }
 
 impl Error {

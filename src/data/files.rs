@@ -1,7 +1,7 @@
-//! Reading lines with their numbers, and writing files that are either whole or absent.
+//! Reading lines with their numbers.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, Result};
@@ -55,31 +55,6 @@ impl Iterator for Lines {
             Error::malformed(&self.path, self.number, "UTF-8 text", found)
         }))
     }
-}
-
-/// Writes `path` through a temporary file beside it: written, flushed to the disk, then renamed.
-///
-/// # Errors
-/// [`Error::Io`]; what was at `path` before is then still there, and the temporary file is gone.
-pub fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".tmp-{}", std::process::id()));
-    let temporary = PathBuf::from(temporary);
-    let written = (|| {
-        let mut writer = BufWriter::with_capacity(1 << 18, File::create(&temporary)?);
-        write(&mut writer)?;
-        writer.flush()?;
-        writer.get_ref().sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    written.map_err(|source| {
-        // The failure to report is the write's; a temporary file that was never made is fine.
-        let _ = fs::remove_file(&temporary);
-        Error::Io { path: path.into(), action: "write", source }
-    })
 }
 
 /// Creates a directory and its parents.

@@ -2,11 +2,13 @@
 //!
 //! Reading order: documents come from [`text`] and [`beir`], become ids through [`tokenizer`], lie in [`blocks`]
 //! (in memory, or memory-mapped by [`shards`]), are drawn by a [`sampler`], masked by [`masking`], padded by
-//! [`collate`] and [`pairs`], and arrive ahead of the device through a [`loader`].
+//! [`collate`] and [`pairs`], and arrive ahead of the device through a [`loader`]. Whatever is written, here and above,
+//! reaches its place whole through [`atomic`].
 //!
 //! A batch is a pure function of (seed, step, data set): it does not depend on the number of workers, and a run
 //! resumed at step s sees the batches that would have followed.
 
+pub mod atomic;
 pub mod beir;
 pub mod blocks;
 pub mod collate;

@@ -20,9 +20,10 @@ use std::path::{Path, PathBuf};
 
 use memmap2::Mmap;
 
+use super::atomic;
 use super::blocks::{Progress, tokenize_documents};
 use super::error::{Error, Result};
-use super::files::{create_dir, write_atomically};
+use super::files::create_dir;
 use super::text::Document;
 use super::tokenizer::{FNV_OFFSET, FNV_PRIME, Tokenizer};
 
@@ -35,7 +36,7 @@ const HEADER_BYTES: usize = 64;
 /// Tokenizes documents into `dir`: the shard and, beside it, the tokenizer it was made with.
 ///
 /// # Errors
-/// The first error among `documents`; [`Error::Empty`] if they hold no text; [`Error::Io`]. Nothing half-written is
+/// The first error among `documents`; [`Error::Empty`] if they hold no text; [`Error::Write`]. Nothing half-written is
 /// left at a final path.
 pub fn prepare(
     documents: impl IntoIterator<Item = Result<Document>>,
@@ -47,7 +48,7 @@ pub fn prepare(
     create_dir(dir)?;
     let path = dir.join(FILE_NAME);
     let mut result = Ok(Progress::default());
-    let written = write_atomically(&path, |file| {
+    let written = atomic::write_file_with(&path, |file| {
         result = write_shard(file, &path, documents, tokenizer, max_length, progress);
         // The write is abandoned; which error stopped it is in `result`.
         if result.is_ok() { Ok(()) } else { Err(std::io::Error::other("stopped")) }

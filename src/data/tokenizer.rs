@@ -7,8 +7,9 @@ use std::path::Path;
 use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
+use super::atomic;
 use super::error::{Error, Result};
-use super::files::{Lines, create_dir, write_atomically};
+use super::files::{Lines, create_dir};
 
 /// Ids of the five special tokens every model here uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +160,7 @@ impl Tokenizer {
     /// Writes `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`, which `transformers` loads.
     ///
     /// # Errors
-    /// [`Error::Io`]; each file is whole or as it was before.
+    /// [`Error::Io`] or [`Error::Write`]; each file is whole or as it was before.
     pub fn save(&self, dir: &Path, max_length: usize) -> Result<()> {
         create_dir(dir)?;
         let whole = self
@@ -177,14 +178,14 @@ impl Tokenizer {
             "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
             "mask_token": "[MASK]", "unk_token": "[UNK]",
         });
-        write_atomically(&dir.join("tokenizer.json"), |file| file.write_all(whole.as_bytes()))?;
-        write_atomically(&dir.join("tokenizer_config.json"), |file| {
+        atomic::write_file(&dir.join("tokenizer.json"), whole.as_bytes())?;
+        atomic::write_file_with(&dir.join("tokenizer_config.json"), |file| {
             serde_json::to_writer_pretty(&mut *file, &config)?;
             file.write_all(b"\n")
         })?;
-        write_atomically(&dir.join("vocab.txt"), |file| {
+        Ok(atomic::write_file_with(&dir.join("vocab.txt"), |file| {
             self.tokens.iter().try_for_each(|token| writeln!(file, "{token}"))
-        })
+        })?)
     }
 
     /// Splits text into the words WordPiece sees: normalized, cut at spaces and punctuation.

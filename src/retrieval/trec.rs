@@ -9,9 +9,11 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
+
+use crate::data::atomic;
 
 /// One retrieved document and its score; higher is better.
 #[derive(Clone, Debug, PartialEq)]
@@ -50,7 +52,7 @@ pub fn rank(hits: &[Hit]) -> Vec<&Hit> {
 /// What can be wrong with a run or a file of judgments.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The file could not be opened, read or written.
+    /// The file could not be opened or read.
     #[error("{path}: {source}")]
     Io {
         /// The file.
@@ -58,6 +60,9 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// A file could not be written; the reason names it.
+    #[error("cannot write {0}")]
+    Write(#[from] io::Error),
     /// The file holds no line.
     #[error("{path}: expected {expected}, found an empty file")]
     Empty {
@@ -170,12 +175,12 @@ pub fn read_qrels(path: &Path) -> Result<Qrels, Error> {
 /// descending id, Pyserini by ascending id, others keep the file's order), so the file has none.
 ///
 /// # Errors
-/// [`Error::Id`] if an id is empty or holds white space, [`Error::Io`]. `path` is then as it was
+/// [`Error::Id`] if an id is empty or holds white space, [`Error::Write`]. `path` is then as it was
 /// before.
 pub fn write_run(path: &Path, run: &Run, tag: &str) -> Result<(), Error> {
     check_ids(path, run.keys().map(String::as_str).chain([tag]))?;
     check_ids(path, run.values().flatten().map(|hit| hit.docid.as_str()))?;
-    write_atomically(path, |out| {
+    Ok(atomic::write_file_with(path, |out| {
         for (qid, hits) in run {
             let mut previous = f32::INFINITY;
             for (i, hit) in rank(hits).into_iter().enumerate() {
@@ -185,7 +190,7 @@ pub fn write_run(path: &Path, run: &Run, tag: &str) -> Result<(), Error> {
             }
         }
         Ok(())
-    })
+    })?)
 }
 
 /// Writes `run` as MS MARCO's script wants it: `qid⇥docid⇥rank`, from rank 1.
@@ -195,14 +200,14 @@ pub fn write_run(path: &Path, run: &Run, tag: &str) -> Result<(), Error> {
 pub fn write_msmarco_run(path: &Path, run: &Run) -> Result<(), Error> {
     check_ids(path, run.keys().map(String::as_str))?;
     check_ids(path, run.values().flatten().map(|hit| hit.docid.as_str()))?;
-    write_atomically(path, |out| {
+    Ok(atomic::write_file_with(path, |out| {
         for (qid, hits) in run {
             for (i, hit) in rank(hits).into_iter().enumerate() {
                 writeln!(out, "{qid}\t{}\t{}", hit.docid, i + 1)?;
             }
         }
         Ok(())
-    })
+    })?)
 }
 
 /// Writes judgments in TREC form (`qid 0 docid judgment`), sorted by id.
@@ -212,14 +217,14 @@ pub fn write_msmarco_run(path: &Path, run: &Run) -> Result<(), Error> {
 pub fn write_qrels(path: &Path, qrels: &Qrels) -> Result<(), Error> {
     check_ids(path, qrels.keys().map(String::as_str))?;
     check_ids(path, qrels.values().flat_map(HashMap::keys).map(String::as_str))?;
-    write_atomically(path, |out| {
+    Ok(atomic::write_file_with(path, |out| {
         for (qid, judgments) in qrels {
             for (docid, judgment) in BTreeMap::from_iter(judgments) {
                 writeln!(out, "{qid} 0 {docid} {judgment}")?;
             }
         }
         Ok(())
-    })
+    })?)
 }
 
 /// A line of a file and where it stands, to read fields from and to complain about.
@@ -287,24 +292,4 @@ fn check_ids<'a>(path: &Path, mut ids: impl Iterator<Item = &'a str>) -> Result<
         Some(id) => Err(Error::Id { path: path.to_owned(), id: id.to_owned() }),
         None => Ok(()),
     }
-}
-
-/// Writes beside `path`, then renames: a reader sees the old file or all of the new one.
-fn write_atomically(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
-) -> Result<(), Error> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let written = (|| {
-        let mut out = BufWriter::new(File::create(&temporary)?);
-        write(&mut out)?;
-        out.into_inner()?.sync_all()?;
-        fs::rename(&temporary, path)
-    })();
-    written.map_err(|source| {
-        // The first error is the one to report, whether or not the leftover can be removed.
-        let _ = fs::remove_file(&temporary);
-        Error::Io { path: path.to_owned(), source }
-    })
 }

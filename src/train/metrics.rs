@@ -14,8 +14,9 @@ use std::time::SystemTime;
 
 use serde_json::Value;
 
+use super::Error;
 use super::tensorboard::EventWriter;
-use super::{Error, atomic};
+use crate::data::atomic;
 
 /// The fields that measure wall-clock time: the only ones that differ between two equal runs.
 pub const CLOCK_FIELDS: [&str; 2] = ["seconds", "tokens_per_second"];

@@ -1,9 +1,8 @@
 //! Training: the run folder, its files, and what a person sees while a run goes on.
 //!
-//! `atomic` knows how a file reaches its place whole; `run_folder` owns the folder and its lock;
+//! `run_folder` owns the folder and its lock;
 //! `recipe` says what a run was asked to do, `metrics` what happened, `chart` and `report` show it.
 
-pub mod atomic;
 pub mod chart;
 pub mod cost;
 mod error;

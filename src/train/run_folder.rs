@@ -18,7 +18,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Error, atomic, metrics};
+use super::{Error, metrics};
+use crate::data::atomic;
 
 /// How many checkpoints a run keeps unless told otherwise: the newest, and one in case it is damaged.
 pub const DEFAULT_CHECKPOINTS_KEPT: usize = 2;

@@ -6,11 +6,12 @@ use wgrad_engine::optimizer::AdamWSettings;
 use wgrad_engine::schedule::{Decay, Schedule};
 use wgrad_models::bert::Config;
 
+use super::Error;
 use super::progress::Verbosity;
 use super::recipe::Recipe;
 use super::run_folder::{Checkpoint, RunFolder};
 use super::trainer::Plan;
-use super::{Error, atomic};
+use crate::data::atomic;
 
 /// Tokens of the longest row, where nothing else is asked for and the model has as many positions.
 const MAX_LENGTH: usize = 128;

@@ -16,13 +16,12 @@ use wgrad_engine::schedule::Schedule;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
-use super::atomic::naming;
 use super::metrics::{Metrics, Record};
 use super::objective::{BatchError, Objective};
 use super::progress::{Progress, Verbosity};
 use super::run_folder::{Checkpoint, RunFolder};
-use super::{Error as RunError, atomic, chart, metrics, state};
-use crate::data;
+use super::{Error as RunError, chart, metrics, state};
+use crate::data::{self, atomic, atomic::naming};
 
 /// What a run is to do.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! Tests of `wgrad::data`.
 
+mod atomic;
 mod files;
 mod loader;
 mod masking;

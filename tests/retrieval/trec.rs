@@ -131,7 +131,7 @@ fn a_failed_write_leaves_the_old_file() {
     assert_eq!(fs::read_to_string(&path).unwrap(), "old");
 
     let nowhere = dir.path().join("missing").join("run.trec");
-    assert!(matches!(write_run(&nowhere, &Run::new(), "wgrad"), Err(Error::Io { .. })));
+    assert!(matches!(write_run(&nowhere, &Run::new(), "wgrad"), Err(Error::Write(_))));
     fs::create_dir(dir.path().join("folder")).unwrap();
     assert!(write_run(&dir.path().join("folder"), &Run::new(), "wgrad").is_err());
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "no temporary file stays behind");

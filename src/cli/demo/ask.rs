@@ -11,9 +11,9 @@ use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use super::corpus::split_identifiers;
 use super::place;
 use crate::cli::{Failure, Global};
+use crate::data::atomic;
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::search::search;
-use crate::train::atomic;
 
 /// An item as it is shown.
 struct Item {

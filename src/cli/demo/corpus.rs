@@ -7,8 +7,8 @@ use serde_json::json;
 
 use super::Args;
 use crate::cli::{Failure, Global};
+use crate::data::atomic;
 use crate::data::rust_docs::{self, Item, default_cargo_home, locked_packages, packages_in};
-use crate::train::atomic;
 
 /// Held-out items that are searched; more take longer and show nothing new.
 const MOST_HELDOUT: usize = 5000;

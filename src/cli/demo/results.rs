@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::corpus::Counts;
 use super::place;
 use crate::cli::{Failure, Global};
-use crate::train::atomic;
+use crate::data::atomic;
 use crate::train::chart::{BarGroup, bar_chart};
 use crate::train::report::{Report, Section};
 

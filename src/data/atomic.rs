@@ -18,34 +18,33 @@ use std::sync::atomic::{AtomicU64, Ordering};
 /// # Errors
 /// As [`write_file_with`]; every message names `path`.
 pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_file_with(path, |file| file.write_all(bytes).map_err(naming(path)))
+    write_file_with(path, |file| file.write_all(bytes))
 }
 
 /// Replaces the file at `path` by what `fill` writes.
 ///
 /// # Errors
-/// Whatever `fill` answers, or the file system, then with `path` in the message. The old content of
-/// `path` is untouched and the temporary is gone.
-pub fn write_file_with<E: From<io::Error>>(
+/// Whatever `fill` or the file system answers, with `path` in the message. The old content of `path` is
+/// untouched and the temporary is gone.
+pub fn write_file_with(
     path: &Path,
-    fill: impl FnOnce(&mut BufWriter<File>) -> Result<(), E>,
-) -> Result<(), E> {
+    fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
+) -> io::Result<()> {
     recover(path)?;
     let temporary = temporary_sibling(path)?;
     let written = (|| {
-        let mut file = BufWriter::new(File::create_new(&temporary).map_err(naming(path))?);
+        let mut file = BufWriter::with_capacity(1 << 18, File::create_new(&temporary)?);
         fill(&mut file)?;
         // Not `drop`: a failed flush or sync, such as a full disk, must be seen.
-        let file = file.into_inner().map_err(|error| naming(path)(error.into_error()))?;
-        file.sync_all().map_err(naming(path))?;
-        fs::rename(&temporary, path).map_err(naming(path))?;
-        Ok(sync_directory(parent_of(path)).map_err(naming(path))?)
+        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        fs::rename(&temporary, path)?;
+        sync_directory(parent_of(path))
     })();
     if written.is_err() {
         // The first error is the one to report; the file may not even have been created.
         let _ = fs::remove_file(&temporary);
     }
-    written
+    written.map_err(naming(path))
 }
 
 /// Replaces the directory at `path` by what `fill` puts into the empty directory it is handed.
@@ -215,7 +214,7 @@ fn file_name_of(path: &Path) -> io::Result<&std::ffi::OsStr> {
 }
 
 /// Puts `path` in front of what the operating system says.
-pub(super) fn naming(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
+pub(crate) fn naming(path: &Path) -> impl FnOnce(io::Error) -> io::Error {
     let path = path.display().to_string();
     move |error| io::Error::new(error.kind(), format!("{path}: {error}"))
 }

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use wgrad::train::atomic::{
+use wgrad::data::atomic::{
     recover, recover_directory, remove_directory, write_directory, write_file, write_file_with,
 };
 
-use super::{CHILD_FOLDER, child, names};
+use crate::train::{CHILD_FOLDER, child, names};
 
 #[test]
 fn a_file_is_replaced_and_nothing_else_is_left() {
@@ -31,8 +31,8 @@ fn a_write_that_fails_leaves_the_old_content() {
 
     let full = || io::Error::new(io::ErrorKind::StorageFull, "no space left on device");
     let error = write_file_with(&file, |writer| {
-        writer.write_all(&[7; 100_000])?; // beyond the buffer: some of it reaches the file
-        Err::<(), _>(full())
+        writer.write_all(&vec![7; 1 << 20])?; // beyond the buffer: some of it reaches the file
+        Err(full())
     });
     assert_eq!(error.expect_err("the writer failed").kind(), io::ErrorKind::StorageFull);
     let error = write_directory(&directory, |at| {
@@ -122,7 +122,7 @@ fn a_kill_at_any_time_leaves_a_whole_directory() {
     let model = folder.path().join("model");
     write_directory(&model, |at| fill_with(at, 0)).expect("the folder is writable");
     for milliseconds in [20, 35, 50, 65, 80] {
-        let mut writer = child("train::atomic::write_for_ever", folder.path())
+        let mut writer = child("data::atomic::write_for_ever", folder.path())
             .stdout(std::process::Stdio::null())
             .spawn()
             .expect("this binary runs");
@@ -162,7 +162,7 @@ fn fill_with(directory: &Path, generation: u8) -> io::Result<()> {
 fn a_disk_that_takes_no_more_leaves_the_old_content() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     fs::write(folder.path().join("file"), "old").expect("the folder is writable");
-    let test = child("train::atomic::write_too_much", folder.path());
+    let test = child("data::atomic::write_too_much", folder.path());
     let mut shell = std::process::Command::new("sh");
     // An ignored signal stays ignored in the program that follows; the write then fails instead.
     shell.args(["-c", "trap '' XFSZ; ulimit -f 8; exec \"$0\" \"$@\""]).arg(test.get_program());
