@@ -142,6 +142,19 @@ impl ModelDirectory {
         Ok(Some((pooling, if unit { Similarity::Cosine } else { Similarity::Dot })))
     }
 
+    /// Tokens of the longest text by sentence-transformers' file, `None` without one: what SentenceTransformer cuts at.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no JSON.
+    pub fn max_length(&self) -> Result<Option<usize>, Error> {
+        const FILE: &str = "sentence_bert_config.json";
+        if !self.path.join(FILE).exists() {
+            return Ok(None);
+        }
+        let json = self.read_json(FILE, "an object with max_seq_length")?;
+        Ok(json["max_seq_length"].as_u64().map(|longest| longest as usize))
+    }
+
     fn read_json(&self, file: &str, expected: &'static str) -> Result<serde_json::Value, Error> {
         let path = self.path.join(file);
         let text = fs::read_to_string(&path);

@@ -27,7 +27,7 @@ pub struct Args {
     /// What of a BEIR folder to encode.
     #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
     kind: String,
-    /// Tokens of the longest text; longer ones lose their end.
+    /// Tokens of the longest text; longer ones lose their end. Without it what the model was fine-tuned with.
     #[arg(long, value_name = "T")]
     max_length: Option<usize>,
     /// Texts encoded together.
@@ -38,7 +38,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Tokens of the longest query and of the longest passage unless told otherwise.
+/// Tokens of the longest query and of the longest passage, where neither the user nor the model says.
 const LONGEST: [usize; 2] = [64, 256];
 /// Tokens of a text at least: [CLS], one of its own and [SEP].
 const SHORTEST: usize = 3;
@@ -58,7 +58,8 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let encoder = Encoder::open(&device, &args.model)?;
     let bar = super::training::bar(global, "encoding", texts.len());
     let limit = encoder.model.bert.config.max_position_embeddings;
-    let longest = args.max_length.unwrap_or(LONGEST[usize::from(!query)].min(limit));
+    let default = encoder.max_length.unwrap_or(LONGEST[usize::from(!query)]);
+    let longest = args.max_length.unwrap_or(default.min(limit));
     if !(SHORTEST..=limit).contains(&longest) {
         let bounds = format!("{SHORTEST} to the model's max_position_embeddings {limit}");
         return Err(format!("--max-length is {longest}, expected {bounds}").into());

@@ -17,6 +17,8 @@ pub struct Encoder {
     pub model: Retriever,
     /// Its tokenizer.
     pub tokenizer: Tokenizer,
+    /// Tokens of the longest text that it was trained for, if its directory says so.
+    pub max_length: Option<usize>,
     weights: Weights,
 }
 
@@ -47,8 +49,8 @@ impl Encoder {
         let bert = Bert::declare(&mut d, directory.config.clone());
         let mut weights = Weights::allocate(device, d, 0);
         directory.load_into(&mut weights)?;
-        let tokenizer = Tokenizer::load(dir)?;
-        Ok(Self { model: Retriever { bert, pooling, similarity }, tokenizer, weights })
+        let (tokenizer, max_length) = (Tokenizer::load(dir)?, directory.max_length()?);
+        Ok(Self { model: Retriever { bert, pooling, similarity }, tokenizer, max_length, weights })
     }
 
     /// Numbers of a vector.

@@ -71,6 +71,25 @@ fn text_becomes_a_ranking() {
     }
 }
 
+/// What the directory says to others, `max_seq_length` of sentence-transformers, holds for wgrad too.
+#[test]
+fn texts_are_cut_where_they_were_in_training() {
+    let world = World::new();
+    world.pretrained("mlm", "mlm");
+    world.succeed(
+        "finetune --objective contrastive --data beir --init mlm/model --steps 1 --batch-size 8 \
+         --max-length 6 --quiet --out retriever",
+    );
+    let encoded = |out: &str, more: &str| {
+        let command = format!("encode --model retriever/model --input beir {more} --quiet");
+        world.succeed(&format!("{command} --out {out}"));
+        std::fs::read(world.path(out)).expect("encode wrote it")
+    };
+    let default = encoded("default.safetensors", "");
+    assert!(default == encoded("same.safetensors", "--max-length 6"));
+    assert!(default != encoded("longer.safetensors", "--max-length 12"));
+}
+
 /// The lines of a run's metrics.
 fn metrics(world: &World, run: &str) -> Vec<Value> {
     let text = world.read(&format!("{run}/metrics.jsonl"));
