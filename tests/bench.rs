@@ -23,7 +23,15 @@ fn number(row: &Value, key: &str) -> f64 {
 
 #[test]
 fn kernels_report_every_column() {
-    let report = bench(&["kernels", "--filter", "add.bert_tiny_hidden", "--seconds", "0.05"]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("kernels.html");
+    let html = page.to_str().expect("temporary folders have plain names");
+    let filter = ["--filter", "add.bert_tiny_hidden", "--seconds", "0.05"];
+    let report = bench(&[&["kernels", "--html", html], &filter[..]].concat());
+    let page = std::fs::read_to_string(&page).expect("the page was written");
+    for part in ["<svg", "<td>add.bert_tiny_hidden</td>", "roof %"] {
+        assert!(page.contains(part), "{part} in the page");
+    }
     let rows = report["rows"].as_array().expect("rows");
     let [row] = &rows[..] else { panic!("{} rows", rows.len()) };
     assert_eq!(row["name"], "add.bert_tiny_hidden");
@@ -54,6 +62,8 @@ fn steps_train_either_objective() {
         let even = terms * 30_522_f64.ln();
         assert!((number(row, "loss") - even).abs() < 0.1 * even, "{objective}: {}", row["loss"]);
         assert!(number(row, "peak_bytes") > number(row, "parameter_bytes"));
+        let share = number(row, "gflops") / number(row, "peak_gflops");
+        assert!((number(row, "roofline_share") / share - 1.0).abs() < 1e-6);
     }
 }
 

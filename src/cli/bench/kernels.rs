@@ -1,5 +1,6 @@
 //! `wgrad bench kernels`: one row a case of `benches/ops`.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use wgrad_engine::device::Profile;
 use wgrad_engine::testing::bench::{Case, MOST_ERROR, Roofline, Timing, time};
 
 use super::super::profile;
-use super::{Failure, Global, cases};
+use super::{Failure, Global, cases, page};
+use crate::data::atomic;
 
 /// Measures kernels.
 #[derive(clap::Args)]
@@ -16,6 +18,7 @@ use super::{Failure, Global, cases};
 Examples:
   wgrad bench kernels --filter layer_norm
   wgrad bench kernels --filter bert_base --device cpu --json
+  wgrad bench kernels --html kernels.html
 
 Each case is checked against its twin in f64 before it is timed. A share is that of the roofline: what the
 work takes at least, at the rates of the fastest product and copy measured at the start, over the median;
@@ -27,6 +30,9 @@ pub struct Args {
     /// Seconds to spend on each case.
     #[arg(long, value_name = "SECONDS", default_value_t = 1.5)]
     seconds: f64,
+    /// Write a page with a roofline and the table.
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -59,6 +65,11 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if global.json {
         println!("{}", to_json(&device, &roofline, &rows));
     }
+    if let Some(path) = &args.html {
+        let html = page::html(&device, &roofline, &rows)?;
+        atomic::write_file(path, html.as_bytes())?;
+        global.say(&format!("page in {}", path.display()));
+    }
     profile::show(global, &Profile { events })?;
     let wrong = rows.iter().find(|row| row.error > MOST_ERROR || row.error.is_nan());
     wrong.map_or(Ok(()), |Row { name, shape, error, .. }| {
@@ -72,17 +83,17 @@ fn name(case: &Case) -> String {
 }
 
 /// What was measured of one case.
-struct Row {
-    name: String,
-    shape: String,
-    timing: Timing,
+pub(super) struct Row {
+    pub(super) name: String,
+    pub(super) shape: String,
+    pub(super) timing: Timing,
     /// Of all kernels of one step, where the device is profiled.
-    kernel_seconds: Option<f64>,
-    gflops: f64,
-    gbytes_per_second: f64,
-    roofline_share: f64,
-    workspace_bytes: u64,
-    error: f64,
+    pub(super) kernel_seconds: Option<f64>,
+    pub(super) gflops: f64,
+    pub(super) gbytes_per_second: f64,
+    pub(super) roofline_share: f64,
+    pub(super) workspace_bytes: u64,
+    pub(super) error: f64,
 }
 
 fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) -> (Row, Profile) {

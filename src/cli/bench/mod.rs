@@ -3,6 +3,7 @@
 #[path = "../../../benches/ops/mod.rs"]
 mod cases;
 mod kernels;
+mod page;
 mod step;
 
 use super::{Failure, Global};
