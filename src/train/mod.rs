@@ -20,5 +20,6 @@ pub mod session;
 mod state;
 pub mod tensorboard;
 pub mod trainer;
+pub mod verdict;
 
 pub use error::Error;

@@ -20,6 +20,7 @@ use super::metrics::{Metrics, Record};
 use super::objective::{BatchError, Objective};
 use super::progress::{Progress, Verbosity};
 use super::run_folder::{Checkpoint, RunFolder};
+use super::verdict::verdicts;
 use super::{Error as RunError, chart, metrics, state};
 use crate::data::{self, atomic, atomic::naming};
 
@@ -203,6 +204,9 @@ fn take_steps<O: Objective>(
             log.progress.finish(done);
             return Ok(Outcome::Interrupted(done));
         }
+    }
+    for line in verdicts(&metrics::read(&run.metrics())?) {
+        log.progress.note(&line);
     }
     log.progress.finish(plan.steps);
     Ok(Outcome::Done)

@@ -5,6 +5,7 @@ mod metrics;
 mod progress;
 mod recipe;
 mod run_folder;
+mod verdict;
 
 use std::path::Path;
 use std::process::Command;
