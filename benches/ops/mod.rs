@@ -20,6 +20,7 @@ mod matmul;
 mod mean_pool;
 mod reduce;
 mod replace_rows;
+mod softmax;
 mod top_k;
 
 /// Every case, in the order of the files.
@@ -43,6 +44,7 @@ pub fn cases() -> Vec<Case> {
         mean_pool::cases(),
         reduce::cases(),
         replace_rows::cases(),
+        softmax::cases(),
         top_k::cases(),
     ]
     .into_iter()

@@ -499,6 +499,22 @@ pub mod replace_rows {
     }
 }
 
+/// Uniforms of `shaders/softmax.wgsl`.
+#[rustfmt::skip]
+pub mod softmax {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `softmax` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub rows: u32,
+        /// C.
+        pub channels: u32,
+    }
+}
+
 /// Uniforms of `shaders/sum_of_squares.wgsl`.
 #[rustfmt::skip]
 pub mod sum_of_squares {

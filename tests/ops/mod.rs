@@ -18,5 +18,6 @@ mod matmul;
 mod mean_pool;
 mod reduce;
 mod replace_rows;
+mod softmax;
 mod sum_of_squares;
 mod top_k;

@@ -29,5 +29,6 @@ pub mod matmul_vec4;
 pub mod mean_pool;
 pub mod reduce;
 pub mod replace_rows;
+pub mod softmax;
 pub mod sum_of_squares;
 pub mod top_k;

@@ -30,6 +30,7 @@ pub mod mean_pool;
 mod real;
 pub mod reduce;
 pub mod replace_rows;
+pub mod softmax;
 pub mod sum_of_squares;
 pub mod top_k;
 
