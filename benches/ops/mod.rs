@@ -21,6 +21,7 @@ mod mean_pool;
 mod reduce;
 mod replace_rows;
 mod softmax;
+mod token_max_pool;
 mod top_k;
 
 /// Every case, in the order of the files.
@@ -45,6 +46,7 @@ pub fn cases() -> Vec<Case> {
         reduce::cases(),
         replace_rows::cases(),
         softmax::cases(),
+        token_max_pool::cases(),
         top_k::cases(),
     ]
     .into_iter()

@@ -535,6 +535,30 @@ pub mod sum_of_squares {
     }
 }
 
+/// Uniforms of `shaders/token_max_pool.wgsl`.
+#[rustfmt::skip]
+pub mod token_max_pool {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `token_max_pool` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub documents: u32,
+        /// T.
+        pub tokens: u32,
+        /// H.
+        pub channels: u32,
+        /// V.
+        pub vocabulary: u32,
+        /// row of B·T that the chunk begins with.
+        pub first: u32,
+        /// C, rows of the chunk.
+        pub rows: u32,
+    }
+}
+
 /// Uniforms of `shaders/top_k.wgsl`.
 #[rustfmt::skip]
 pub mod top_k {

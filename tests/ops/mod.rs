@@ -20,4 +20,5 @@ mod reduce;
 mod replace_rows;
 mod softmax;
 mod sum_of_squares;
+mod token_max_pool;
 mod top_k;

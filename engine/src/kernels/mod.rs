@@ -31,4 +31,5 @@ pub mod reduce;
 pub mod replace_rows;
 pub mod softmax;
 pub mod sum_of_squares;
+pub mod token_max_pool;
 pub mod top_k;

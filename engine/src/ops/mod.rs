@@ -23,6 +23,7 @@ mod reduce;
 mod replace_rows;
 mod softmax;
 mod targets;
+mod token_max_pool;
 mod top_k;
 mod visibility;
 
@@ -47,5 +48,6 @@ pub use reduce::{mean, sum};
 pub use replace_rows::replace_rows;
 pub use softmax::{log_softmax, softmax};
 pub use targets::Targets;
+pub use token_max_pool::{MaxPooled, token_max_pool};
 pub use top_k::{MAX_TOP_K, RunningTopK, top_k};
 pub use visibility::Visibility;

@@ -32,6 +32,7 @@ pub mod reduce;
 pub mod replace_rows;
 pub mod softmax;
 pub mod sum_of_squares;
+pub mod token_max_pool;
 pub mod top_k;
 
 pub use real::Real;
