@@ -5,11 +5,12 @@
 // source    Formal et al. 2021, arXiv:2107.05720, eq. 1 (SPLADE, before its activation); the bag of words of DupMAE,
 //           Xiao et al. 2023, arXiv:2305.02564, §3.2. Monotone functions commute with the maximum, so they come after
 // shapes    B texts of T tokens, H channels, V entries; the logits of C rows of B·T at a time
-// work      forward: a lane per (text, entry) walks the chunk's tokens of that text; sort: a workgroup per text, a lane
-//           per token; backward_hidden: a workgroup per token, lanes stride over H; backward_weight: a lane per (v, h)
-// cost      forward reads C·V words beside the product's; sort 2·B·V·⌈T/LANES⌉ and backward_hidden B·V·H words, for the
+// work      forward: a lane per (text, entry) walks the chunk's tokens of that text; count, scan and fill list the
+//           entries of each token by a workgroup per token, each lane a share of V; backward_hidden: a lane per (token,
+//           h); backward_weight: a lane per (v, h)
+// cost      forward reads C·V words beside the product's; the lists 3·B·T·V; backward_hidden B·V·H words, for the
 //           entries with dz ≠ 0 alone; backward_weight B·V·H; 2·B·V·H FLOPs each, a T-th of a dense backward's
-// limits    V below 65,536 on llvmpipe, which leaves a loop after that many rounds
+// limits    V and B below 65,536 on llvmpipe, where an invocation leaves its loops after as many rounds in all
 // numerics  a comparison, no arithmetic; entries of a token stand in order of v, so sums repeat bit for bit
 
 struct Params {
@@ -39,10 +40,15 @@ const LANES: u32 = 64u;
 const NONE: u32 = 0xFFFFFFFFu;
 
 @compute @workgroup_size(LANES)
-fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let v = group.x * LANES + lane;
-    let text = params.first / params.tokens + group.y;
-    if v >= params.vocabulary {
+fn forward(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let element = (group.y * groups.x + group.x) * LANES + lane;
+    let v = element % params.vocabulary;
+    let text = params.first / params.tokens + element / params.vocabulary;
+    if text * params.tokens >= params.first + params.rows {
         return;
     }
     let text_start = text * params.tokens;
@@ -66,46 +72,73 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     positions[at] = position;
 }
 
+var<workgroup> lane_counts: array<u32, LANES>;
+
 // Whether entry `at` of [B, V] passes a gradient to token `token`.
 fn reaches(at: u32, token: u32) -> bool {
     return positions[at] == token && dz[at] != 0.0;
 }
 
-@compute @workgroup_size(LANES)
-fn sort(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let text = group.x;
-    let first = text * params.vocabulary;
-    let list = text * (params.tokens + 1u);
-    for (var token = lane; token < params.tokens; token += LANES) {
-        var count = 0u;
-        for (var v = 0u; v < params.vocabulary; v++) {
-            count += select(0u, 1u, reaches(first + v, token));
-        }
-        starts[list + token + 1u] = count;
+// The entries from `begin` to `end` of the text that begins at `first` which reach `token`.
+fn count_between(first: u32, token: u32, begin: u32, end: u32) -> u32 {
+    var found = 0u;
+    for (var v = begin; v < end; v++) {
+        found += select(0u, 1u, reaches(first + v, token));
     }
-    storageBarrier();
+    return found;
+}
+
+// Neighbouring entries that one lane walks, so that the lanes' shares stand in order of v.
+fn share() -> u32 {
+    return (params.vocabulary + LANES - 1u) / LANES;
+}
+
+@compute @workgroup_size(LANES)
+fn count(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = group.y * groups.x + group.x;
+    if row >= params.documents * params.tokens {
+        return;
+    }
+    let text = row / params.tokens;
+    let token = row % params.tokens;
+    let begin = min(lane * share(), params.vocabulary);
+    let end = min(begin + share(), params.vocabulary);
+    lane_counts[lane] = count_between(text * params.vocabulary, token, begin, end);
+    workgroupBarrier();
     if lane == 0u {
         var sum = 0u;
-        starts[list] = 0u;
-        for (var token = 0u; token < params.tokens; token++) {
-            sum += starts[list + token + 1u];
-            starts[list + token + 1u] = sum;
+        for (var other = 0u; other < LANES; other++) {
+            sum += lane_counts[other];
         }
-    }
-    storageBarrier();
-    for (var token = lane; token < params.tokens; token += LANES) {
-        var next = first + starts[list + token];
-        for (var v = 0u; v < params.vocabulary; v++) {
-            if reaches(first + v, token) {
-                entries[next] = v;
-                next++;
-            }
-        }
+        starts[text * (params.tokens + 1u) + token + 1u] = sum;
     }
 }
 
 @compute @workgroup_size(LANES)
-fn backward_hidden(
+fn scan(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let text = (group.y * groups.x + group.x) * LANES + lane;
+    if text >= params.documents {
+        return;
+    }
+    let list = text * (params.tokens + 1u);
+    var sum = 0u;
+    starts[list] = 0u;
+    for (var token = 0u; token < params.tokens; token++) {
+        sum += starts[list + token + 1u];
+        starts[list + token + 1u] = sum;
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn fill(
     @builtin(workgroup_id) group: vec3u,
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
@@ -117,17 +150,45 @@ fn backward_hidden(
     let text = row / params.tokens;
     let token = row % params.tokens;
     let first = text * params.vocabulary;
-    let list = text * (params.tokens + 1u) + token;
-    let begin = starts[list];
-    let end = starts[list + 1u];
-    for (var h = lane; h < params.channels; h += LANES) {
-        var sum = 0.0;
-        for (var entry = begin; entry < end; entry++) {
-            let v = entries[first + entry];
-            sum += dz[first + v] * weight[v * params.channels + h];
-        }
-        dhidden[row * params.channels + h] = sum;
+    let begin = min(lane * share(), params.vocabulary);
+    let end = min(begin + share(), params.vocabulary);
+    lane_counts[lane] = count_between(first, token, begin, end);
+    workgroupBarrier();
+    var next = first + starts[text * (params.tokens + 1u) + token];
+    for (var other = 0u; other < lane; other++) {
+        next += lane_counts[other];
     }
+    for (var v = begin; v < end; v++) {
+        if reaches(first + v, token) {
+            entries[next] = v;
+            next++;
+        }
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn backward_hidden(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let blocks = (params.channels + LANES - 1u) / LANES;
+    let block = group.y * groups.x + group.x;
+    let row = block / blocks;
+    let h = block % blocks * LANES + lane;
+    if row >= params.documents * params.tokens || h >= params.channels {
+        return;
+    }
+    let text = row / params.tokens;
+    let first = text * params.vocabulary;
+    let list = text * (params.tokens + 1u) + row % params.tokens;
+    let end = starts[list + 1u];
+    var sum = 0.0;
+    for (var entry = starts[list]; entry < end; entry++) {
+        let v = entries[first + entry];
+        sum += dz[first + v] * weight[v * params.channels + h];
+    }
+    dhidden[row * params.channels + h] = sum;
 }
 
 @compute @workgroup_size(LANES)

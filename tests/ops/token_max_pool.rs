@@ -49,7 +49,9 @@ fn backward(h: &[f64], w: &[f64], bias: &[f64], dz: &[f64], shape: [usize; 4]) -
     let params = params(shape);
     let mut starts = vec![0; shape[0] * (shape[1] + 1)];
     let mut entries = vec![0; dz.len()];
-    twin::sort(&params, (&positions, dz), (&mut starts, &mut entries));
+    twin::count(&params, (&positions, dz), &mut starts);
+    twin::scan::<f64>(&params, (), &mut starts);
+    twin::fill(&params, (&positions, dz, &starts), &mut entries);
     let [mut dh, mut dw, mut dbias] = [h.len(), w.len(), bias.len()].map(|n| vec![0.0; n]);
     twin::backward_hidden(&params, (dz, w, &starts, &entries), &mut dh);
     twin::backward_weight(&params, (&positions, dz, h), &mut dw);
@@ -99,8 +101,33 @@ fn pooled(
 
 #[test]
 fn devices_match_twin() {
+    devices_match(&SHAPES);
+}
+
+/// Thousands of entries on one token, more tokens than lanes over a real vocabulary, a chunk that ends within a text:
+/// more rounds of a loop than llvmpipe allows an invocation, unless they are shared out.
+#[test]
+fn long_lists_and_chunks_are_whole() {
+    devices_match(&[[1, 1, 256, 30_522], [1, 65, 4, 30_522], [3, 300, 4, 30_522]]);
+}
+
+/// More texts than a dispatch has groups in one dimension.
+#[test]
+fn many_texts_are_spread_over_the_grid() {
+    let shape = [70_000, 1, 1, 3];
+    let [n_h, n_w, n_bias, _] = sizes(shape);
+    let [h, w, bias] = [(n_h, 1), (n_w, 2), (n_bias, 3)].map(|(n, seed)| normal(n, seed));
+    let (z, positions) = forward(&wide(&h), &wide(&w), &wide(&bias), shape);
     for device in devices() {
-        for shape in SHAPES {
+        let (_, result) = pooled(&device, [&h, &w, &bias], shape);
+        assert_close(&result.values.to_f32(), &z, 1e-5, &format!("{device:?}"));
+        assert_eq!(result.positions.to_u32(), positions, "{device:?}");
+    }
+}
+
+fn devices_match(shapes: &[[usize; 4]]) {
+    for device in devices() {
+        for &shape in shapes {
             let [n_h, n_w, n_bias, n_z] = sizes(shape);
             let [h, w, bias] = [(n_h, 1), (n_w, 2), (n_bias, 3)].map(|(n, seed)| normal(n, seed));
             let (leaves, result) = pooled(&device, [&h, &w, &bias], shape);

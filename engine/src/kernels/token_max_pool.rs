@@ -55,8 +55,8 @@ impl Kernel for Forward<'_> {
     }
 }
 
-/// Entry point `sort`: reads positions, dz; writes starts, entries.
-pub struct Sort<'a> {
+/// Entry point `count`: reads positions, dz; writes starts.
+pub struct Count<'a> {
     /// Its uniforms.
     pub params: Params,
     /// `[B, V]`  a, or NONE
@@ -65,13 +65,11 @@ pub struct Sort<'a> {
     pub dz: &'a Buffer,
     /// `[B, T + 1]`  first entry of each token
     pub starts: &'a mut Buffer,
-    /// `[B, V]`  v by token, then by v
-    pub entries: &'a mut Buffer,
 }
 
-impl Kernel for Sort<'_> {
+impl Kernel for Count<'_> {
     const STEM: &'static str = "token_max_pool";
-    const ENTRY: &'static str = "sort";
+    const ENTRY: &'static str = "count";
     const SOURCE: &'static str = SOURCE;
     const WORKGROUP: [u32; 3] = [64, 1, 1];
     const USES_PARAMS: bool = true;
@@ -85,7 +83,6 @@ impl Kernel for Sort<'_> {
             Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
             Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
             Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "entries", slot: 9, buffer: &*self.entries, float: false, read_only: false, written: true, element_bytes: 4 },
         ]
     }
 
@@ -93,8 +90,81 @@ impl Kernel for Sort<'_> {
         let positions = self.positions.read();
         let dz = self.dz.read();
         let mut starts = self.starts.write();
+        crate::reference::token_max_pool::count::<f32>(&self.params, (positions.u32(), dz.f32()), starts.u32_mut());
+    }
+}
+
+/// Entry point `scan`: reads nothing; writes starts.
+pub struct Scan<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[B, T + 1]`  first entry of each token
+    pub starts: &'a mut Buffer,
+}
+
+impl Kernel for Scan<'_> {
+    const STEM: &'static str = "token_max_pool";
+    const ENTRY: &'static str = "scan";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let mut starts = self.starts.write();
+        crate::reference::token_max_pool::scan::<f32>(&self.params, (), starts.u32_mut());
+    }
+}
+
+/// Entry point `fill`: reads positions, dz, starts; writes entries.
+pub struct Fill<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[B, V]`  a, or NONE
+    pub positions: &'a Buffer,
+    /// `[B, V]`
+    pub dz: &'a Buffer,
+    /// `[B, T + 1]`  first entry of each token
+    pub starts: &'a Buffer,
+    /// `[B, V]`  v by token, then by v
+    pub entries: &'a mut Buffer,
+}
+
+impl Kernel for Fill<'_> {
+    const STEM: &'static str = "token_max_pool";
+    const ENTRY: &'static str = "fill";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
+            Binding { name: "starts", slot: 8, buffer: self.starts, float: false, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "entries", slot: 9, buffer: &*self.entries, float: false, read_only: false, written: true, element_bytes: 4 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let positions = self.positions.read();
+        let dz = self.dz.read();
+        let starts = self.starts.read();
         let mut entries = self.entries.write();
-        crate::reference::token_max_pool::sort::<f32>(&self.params, (positions.u32(), dz.f32()), (starts.u32_mut(), entries.u32_mut()));
+        crate::reference::token_max_pool::fill::<f32>(&self.params, (positions.u32(), dz.f32(), starts.u32()), entries.u32_mut());
     }
 }
 

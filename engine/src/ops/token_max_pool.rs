@@ -3,7 +3,7 @@
 use super::product::{Finish, Product};
 use crate::device::{Buffer, Device, Launch};
 use crate::kernels::token_max_pool::{
-    BackwardBias, BackwardHidden, BackwardWeight, Forward, Params, Sort,
+    BackwardBias, BackwardHidden, BackwardWeight, Count, Fill, Forward, Params, Scan,
 };
 use crate::tensor::{Backward, Tensor};
 
@@ -37,7 +37,7 @@ const LANES: u32 = 64;
 /// is 0 cost nothing. Keeps hidden, weight and the positions.
 ///
 /// # Panics
-/// If a shape does not fit.
+/// If a shape does not fit, or texts have no token.
 ///
 /// # Source
 /// Kernels `shaders/token_max_pool.wgsl` and `matmul.wgsl`; Formal et al. 2021, arXiv:2107.05720, eq. 1.
@@ -52,6 +52,7 @@ pub fn token_max_pool(
     let &[documents, tokens, channels] = hidden.shape().axes() else {
         panic!("token_max_pool: hidden is {}, expected [B, T, H]", hidden.shape())
     };
+    assert!(tokens > 0, "token_max_pool: hidden is {}, expected a token at least", hidden.shape());
     weight.expect_shape("token_max_pool: weight", &[vocabulary, channels]);
     visible.expect_shape("token_max_pool: visible", &[documents, tokens]);
     if let Some(bias) = bias {
@@ -85,9 +86,9 @@ pub fn token_max_pool(
             z: &mut z,
             positions: &mut positions,
         };
-        let groups = [(vocabulary as u32).div_ceil(LANES), touched as u32, 1];
         let elements = count * vocabulary;
-        device.run(kernel, Launch::groups(groups).flops(elements).words(elements));
+        let launch = Launch::lanes(touched * vocabulary, LANES).flops(elements).words(elements);
+        device.run(kernel, launch);
     }
     let saved = Saved {
         params: whole,
@@ -130,15 +131,14 @@ impl Saved {
         let (device, params) = (dz.device(), self.params);
         let mut starts = device.buffer(documents * (tokens + 1));
         let mut entries = device.buffer(documents * vocabulary);
-        let sort = Sort {
-            params,
-            positions: &self.positions,
-            dz: dz.buffer(),
-            starts: &mut starts,
-            entries: &mut entries,
-        };
-        let scanned = 2 * documents * vocabulary * tokens.div_ceil(LANES as usize);
-        device.run(sort, Launch::groups([documents as u32, 1, 1]).words(scanned));
+        let (positions, slopes, scanned) =
+            (&self.positions, dz.buffer(), documents * tokens * vocabulary);
+        let count = Count { params, positions, dz: slopes, starts: &mut starts };
+        device.run(count, Launch::rows(documents * tokens).words(scanned));
+        let scan = Scan { params, starts: &mut starts };
+        device.run(scan, Launch::lanes(documents, LANES).words(2 * documents * tokens));
+        let fill = Fill { params, positions, dz: slopes, starts: &starts, entries: &mut entries };
+        device.run(fill, Launch::rows(documents * tokens).words(2 * scanned));
         let mut dhidden = device.buffer(documents * tokens * channels);
         let kernel = BackwardHidden {
             params,
@@ -149,7 +149,8 @@ impl Saved {
             dhidden: &mut dhidden,
         };
         let work = documents * vocabulary * channels;
-        device.run(kernel, Launch::rows(documents * tokens).flops(2 * work).words(work));
+        let blocks = documents * tokens * channels.div_ceil(LANES as usize);
+        device.run(kernel, Launch::rows(blocks).flops(2 * work).words(work));
         Tensor::new(device, [documents, tokens, channels], dhidden)
     }
 

@@ -36,30 +36,47 @@ pub fn forward<T: Real>(
     });
 }
 
+/// Counts, for each token, the entries that pass it a gradient, one place to the right.
+pub fn count<T: Real>(params: &Params, (positions, dz): (&[u32], &[T]), starts: &mut [u32]) {
+    let [tokens, vocabulary] = [params.tokens, params.vocabulary].map(|n| n as usize);
+    let sources = positions.par_chunks_exact(vocabulary).zip(dz.par_chunks_exact(vocabulary));
+    starts.par_chunks_exact_mut(tokens + 1).zip(sources).for_each(|(starts, (positions, dz))| {
+        starts[1..].fill(0);
+        for (&position, &dz) in positions.iter().zip(dz) {
+            if position != NONE && dz != T::zero() {
+                starts[position as usize + 1] += 1;
+            }
+        }
+    });
+}
+
+/// Adds the counts up, so that each token's list begins where the one before ends.
+pub fn scan<T: Real>(params: &Params, (): (), starts: &mut [u32]) {
+    for starts in starts.chunks_exact_mut(params.tokens as usize + 1) {
+        starts[0] = 0;
+        for token in 1..starts.len() {
+            starts[token] += starts[token - 1];
+        }
+    }
+}
+
 /// Lists, for each token, the entries that pass it a gradient, in order.
-pub fn sort<T: Real>(
+pub fn fill<T: Real>(
     params: &Params,
-    (positions, dz): (&[u32], &[T]),
-    (starts, entries): (&mut [u32], &mut [u32]),
+    (positions, dz, starts): (&[u32], &[T], &[u32]),
+    entries: &mut [u32],
 ) {
     let [tokens, vocabulary] = [params.tokens, params.vocabulary].map(|n| n as usize);
-    let lists =
-        starts.par_chunks_exact_mut(tokens + 1).zip(entries.par_chunks_exact_mut(vocabulary));
+    let lists = starts.par_chunks_exact(tokens + 1).zip(entries.par_chunks_exact_mut(vocabulary));
     let sources = positions.par_chunks_exact(vocabulary).zip(dz.par_chunks_exact(vocabulary));
     lists.zip(sources).for_each(|((starts, entries), (positions, dz))| {
-        let reaching = |v: &usize| positions[*v] != NONE && dz[*v] != T::zero();
-        starts.fill(0);
-        for v in (0..vocabulary).filter(reaching) {
-            starts[positions[v] as usize + 1] += 1;
-        }
-        for token in 0..tokens {
-            starts[token + 1] += starts[token];
-        }
         let mut next = starts.to_vec();
-        for v in (0..vocabulary).filter(reaching) {
-            let slot = &mut next[positions[v] as usize];
-            entries[*slot as usize] = v as u32;
-            *slot += 1;
+        for (v, (&position, &dz)) in positions.iter().zip(dz).enumerate() {
+            if position != NONE && dz != T::zero() {
+                let slot = &mut next[position as usize];
+                entries[*slot as usize] = v as u32;
+                *slot += 1;
+            }
         }
     });
 }
