@@ -11,9 +11,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4<f32>>;        // [N]
-@group(0) @binding(2) var<storage, read> b: array<vec4<f32>>;        // [N]
-@group(0) @binding(3) var<storage, read_write> y: array<vec4<f32>>;  // [N]
+@group(0) @binding(1) var<storage, read> a: array<Element4>;        // [N]
+@group(0) @binding(2) var<storage, read> b: array<Element4>;        // [N]
+@group(0) @binding(3) var<storage, read_write> y: array<Element4>;  // [N]
 
 const LANES: u32 = 256u;
 
@@ -25,6 +25,6 @@ fn forward(
 ) {
     let i = (group.y * groups.x + group.x) * LANES + lane;
     if i < params.quads {
-        y[i] = a[i] + b[i];
+        y[i] = Element4(vec4f(a[i]) + vec4f(b[i]));
     }
 }

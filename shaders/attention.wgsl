@@ -27,13 +27,13 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;           // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;           // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;           // [B, S, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;           // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;           // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;           // [B, S, A, D]
 @group(0) @binding(4) var<storage, read> lengths: array<u32>;       // [B], or anything if not has_lengths
 @group(0) @binding(5) var<storage, read> bits: array<u32>;          // [B, T, ⌈S/32⌉], or anything if not has_bits
 @group(0) @binding(6) var<storage, read> key: array<u32>;           // [2] the step's key of dropout
-@group(0) @binding(7) var<storage, read_write> y: array<vec4f>;     // [B, T, A, D]
+@group(0) @binding(7) var<storage, read_write> y: array<Element4>;     // [B, T, A, D]
 @group(0) @binding(8) var<storage, read_write> lse: array<f32>;     // [B, A, T]  L, kept for backward
 
 override CHUNKS: u32 = 4u;  // ⌈D/32⌉
@@ -97,7 +97,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
                 let c = chunk * CHUNK + at % CHUNK;
                 var value = vec4f(0.0);
                 if i < params.queries && c < width {
-                    value = q[q_start + i * stride + c];
+                    value = vec4f(q[q_start + i * stride + c]);
                 }
                 own[at] = value;
             }
@@ -106,7 +106,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
                 let c = chunk * CHUNK + at % CHUNK;
                 var value = vec4f(0.0);
                 if j < params.keys && c < width {
-                    value = k[k_start + j * stride + c];
+                    value = vec4f(k[k_start + j * stride + c]);
                 }
                 other[swizzled(at / CHUNK, at % CHUNK)] = value;
             }
@@ -146,7 +146,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
                 let c = chunk * CHUNK + at % CHUNK;
                 var value = vec4f(0.0);
                 if j < params.keys && c < width {
-                    value = v[k_start + j * stride + c];
+                    value = vec4f(v[k_start + j * stride + c]);
                 }
                 other[at] = value;
             }
@@ -172,7 +172,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
             for (var chunk = 0u; chunk < CHUNKS; chunk++) {
                 let c = chunk * CHUNK + tx;
                 if c < width {
-                    y[q_start + i * stride + c] = sums[chunk][r] * inverse;
+                    y[q_start + i * stride + c] = Element4(sums[chunk][r] * inverse);
                 }
             }
             if tx == 0u {

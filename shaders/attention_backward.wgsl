@@ -31,19 +31,19 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;            // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;            // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;            // [B, S, A, D]
-@group(0) @binding(4) var<storage, read> y: array<vec4f>;            // [B, T, A, D]
-@group(0) @binding(5) var<storage, read> dy: array<vec4f>;           // [B, T, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;            // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;            // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;            // [B, S, A, D]
+@group(0) @binding(4) var<storage, read> y: array<Element4>;            // [B, T, A, D]
+@group(0) @binding(5) var<storage, read> dy: array<Element4>;           // [B, T, A, D]
 @group(0) @binding(6) var<storage, read> lse: array<f32>;            // [B, A, T]  L
 @group(0) @binding(7) var<storage, read> lengths: array<u32>;        // [B], or anything if not has_lengths
 @group(0) @binding(8) var<storage, read> bits: array<u32>;           // [B, T, ⌈S/32⌉], or anything if not has_bits
 @group(0) @binding(9) var<storage, read> key: array<u32>;            // [2] the step's key of dropout
 @group(0) @binding(10) var<storage, read_write> notes: array<f32>;   // [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉], without the last term if not has_bits
-@group(0) @binding(11) var<storage, read_write> dq: array<vec4f>;    // [B, T, A, D]
-@group(0) @binding(12) var<storage, read_write> dk: array<vec4f>;    // [B, S, A, D]
-@group(0) @binding(13) var<storage, read_write> dv: array<vec4f>;    // [B, S, A, D]
+@group(0) @binding(11) var<storage, read_write> dq: array<Element4>;    // [B, T, A, D]
+@group(0) @binding(12) var<storage, read_write> dk: array<Element4>;    // [B, S, A, D]
+@group(0) @binding(13) var<storage, read_write> dv: array<Element4>;    // [B, S, A, D]
 
 override CHUNKS: u32 = 4u;  // ⌈D/32⌉
 
@@ -74,7 +74,7 @@ fn backward_rows(
         let start = ((item * params.queries + row % params.queries) * params.heads + head) * width;
         var delta = 0.0;
         for (var c = 0u; c < width; c++) {
-            delta += dot(dy[start + c], y[start + c]);
+            delta += dot(vec4f(dy[start + c]), vec4f(y[start + c]));
         }
         notes[note] = delta;
     } else if params.has_bits != 0u && note < bits_start + halves {
@@ -114,7 +114,7 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
             let c = chunk * CHUNK + tx;
             if i < params.queries && c < params.width / 4u {
                 let row = (place.item * params.queries + i) * params.heads + place.head;
-                dq[row * (params.width / 4u) + c] = params.scale * sums[chunk][r];
+                dq[row * (params.width / 4u) + c] = Element4(params.scale * sums[chunk][r]);
             }
         }
     }
@@ -141,8 +141,8 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
             let c = chunk * CHUNK + tx;
             if j < params.keys && c < params.width / 4u {
                 let row = (place.item * params.keys + j) * params.heads + place.head;
-                dk[row * (params.width / 4u) + c] = params.scale * sums_k[chunk][r];
-                dv[row * (params.width / 4u) + c] = sums_v[chunk][r];
+                dk[row * (params.width / 4u) + c] = Element4(params.scale * sums_k[chunk][r]);
+                dv[row * (params.width / 4u) + c] = Element4(sums_v[chunk][r]);
             }
         }
     }

@@ -26,14 +26,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;         // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;         // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;         // [B, S, A, D]
-@group(0) @binding(4) var<storage, read> dy: array<vec4f>;        // [B, T, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;         // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;         // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;         // [B, S, A, D]
+@group(0) @binding(4) var<storage, read> dy: array<Element4>;        // [B, T, A, D]
 @group(0) @binding(5) var<storage, read> notes: array<f32>;       // [4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]
-@group(0) @binding(6) var<storage, read_write> dq: array<vec4f>;  // [B, T, A, D]
-@group(0) @binding(7) var<storage, read_write> dk: array<vec4f>;  // [B, S, A, D]
-@group(0) @binding(8) var<storage, read_write> dv: array<vec4f>;  // [B, S, A, D]
+@group(0) @binding(6) var<storage, read_write> dq: array<Element4>;  // [B, T, A, D]
+@group(0) @binding(7) var<storage, read_write> dk: array<Element4>;  // [B, S, A, D]
+@group(0) @binding(8) var<storage, read_write> dv: array<Element4>;  // [B, S, A, D]
 
 override CHUNKS: u32 = 4u;  // ⌈D/32⌉
 
@@ -44,7 +44,8 @@ fn clear_dq(place: Place) {
     for (var i = 2u * (place.lane / 8u); i < params.queries; i += TILE_COLUMNS) {
         for (var c = place.lane % 8u; c < width; c += CHUNK) {
             for (var r = i; r < min(i + 2u, params.queries); r++) {
-                dq[((place.item * params.queries + r) * params.heads + place.head) * width + c] = vec4f(0.0);
+                let at = ((place.item * params.queries + r) * params.heads + place.head) * width + c;
+                dq[at] = Element4();
             }
         }
     }
@@ -74,8 +75,8 @@ fn add_to_dq(place: Place, j0: u32, i0: u32) {
         for (var r = 0u; r < 2u; r++) {
             let i = i0 + 2u * ty + r;
             if i < params.queries && c < width {
-                dq[((place.item * params.queries + i) * params.heads + place.head) * width + c] +=
-                    params.scale * sums[r];
+                let at = ((place.item * params.queries + i) * params.heads + place.head) * width + c;
+                dq[at] = Element4(vec4f(dq[at]) + params.scale * sums[r]);
             }
         }
     }
@@ -103,8 +104,8 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
                 let c = chunk * CHUNK + tx;
                 if j < params.keys && c < params.width / 4u {
                     let row = (place.item * params.keys + j) * params.heads + place.head;
-                    dk[row * (params.width / 4u) + c] = params.scale * sums_k[chunk][r];
-                    dv[row * (params.width / 4u) + c] = sums_v[chunk][r];
+                    dk[row * (params.width / 4u) + c] = Element4(params.scale * sums_k[chunk][r]);
+                    dv[row * (params.width / 4u) + c] = Element4(sums_v[chunk][r]);
                 }
             }
         }

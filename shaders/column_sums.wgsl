@@ -16,12 +16,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;              // [N, C]
+@group(0) @binding(1) var<storage, read> x: array<Element>;              // [N, C]
 @group(0) @binding(2) var<storage, read_write> partials: array<f32>; // [P, C]
 @group(0) @binding(3) var<storage, read> strip_sums: array<f32>;     // [P, C]
 @group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [C]
 @group(0) @binding(5) var<storage, read> dy: array<f32>;             // [C]
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;       // [N, C]
+@group(0) @binding(6) var<storage, read_write> dx: array<Element>;       // [N, C]
 
 const LANES: u32 = 64u;
 
@@ -34,7 +34,7 @@ fn sum_strips(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_ind
     let end = min((group.y + 1u) * params.strip, params.rows);
     var sum = 0.0;
     for (var row = group.y * params.strip; row < end; row++) {
-        sum += x[row * params.channels + channel];
+        sum += f32(x[row * params.channels + channel]);
     }
     partials[group.y * params.channels + channel] = sum;
 }
@@ -60,6 +60,6 @@ fn backward(
 ) {
     let at = (group.y * groups.x + group.x) * LANES + lane;
     if at < params.rows * params.channels {
-        dx[at] = dy[at % params.channels];
+        dx[at] = Element(dy[at % params.channels]);
     }
 }

@@ -18,8 +18,8 @@ struct Params {
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> key: array<u32>;       // [2]     of the step
-@group(0) @binding(2) var<storage, read> x: array<f32>;         // [N, C]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;   // [N, C]
+@group(0) @binding(2) var<storage, read> x: array<Element>;         // [N, C]
+@group(0) @binding(3) var<storage, read_write> y: array<Element>;   // [N, C]
 
 const LANES: u32 = 256u;
 
@@ -43,6 +43,6 @@ fn forward(
     let start = row * params.channels;
     let end = min(4u * quad + 4u, params.channels);
     for (var c = 4u * quad; c < end; c++) {
-        y[start + c] = x[start + c] * factors[c % 4u];
+        y[start + c] = Element(f32(x[start + c]) * factors[c % 4u]);
     }
 }

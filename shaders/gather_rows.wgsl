@@ -13,12 +13,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;         // [N, H]
+@group(0) @binding(1) var<storage, read> x: array<Element>;         // [N, H]
 @group(0) @binding(2) var<storage, read> rows: array<u32>;      // [R]
-@group(0) @binding(3) var<storage, read_write> y: array<f32>;   // [R, H]
-@group(0) @binding(4) var<storage, read> dy: array<f32>;        // [R, H]
+@group(0) @binding(3) var<storage, read_write> y: array<Element>;   // [R, H]
+@group(0) @binding(4) var<storage, read> dy: array<Element>;        // [R, H]
 @group(0) @binding(5) var<storage, read> slots: array<u32>;     // [N]
-@group(0) @binding(6) var<storage, read_write> dx: array<f32>;  // [N, H]
+@group(0) @binding(6) var<storage, read_write> dx: array<Element>;  // [N, H]
 
 const LANES: u32 = 64u;
 const NONE: u32 = 0xFFFFFFFFu;
@@ -31,7 +31,7 @@ fn forward(
 ) {
     let at = (group.y * groups.x + group.x) * LANES + lane;
     if at < params.rows_out * params.channels {
-        y[at] = x[rows[at / params.channels] * params.channels + at % params.channels];
+        y[at] = Element(f32(x[rows[at / params.channels] * params.channels + at % params.channels]));
     }
 }
 
@@ -46,8 +46,8 @@ fn backward(
         let slot = slots[at / params.channels];
         var value = 0.0;
         if slot != NONE {
-            value = dy[slot * params.channels + at % params.channels];
+            value = f32(dy[slot * params.channels + at % params.channels]);
         }
-        dx[at] = value;
+        dx[at] = Element(value);
     }
 }

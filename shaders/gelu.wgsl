@@ -13,10 +13,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;         // [n]
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;   // [n]
-@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;        // [n]
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4<f32>>;  // [n]
+@group(0) @binding(1) var<storage, read> x: array<Element4>;         // [n]
+@group(0) @binding(2) var<storage, read_write> y: array<Element4>;   // [n]
+@group(0) @binding(3) var<storage, read> dy: array<Element4>;        // [n]
+@group(0) @binding(4) var<storage, read_write> dx: array<Element4>;  // [n]
 
 @compute @workgroup_size(LANES)
 fn forward(
@@ -26,9 +26,9 @@ fn forward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        let v = x[i];
+        let v = vec4f(x[i]);
         let f = params.form;
-        y[i] = vec4f(gelu(v.x, f), gelu(v.y, f), gelu(v.z, f), gelu(v.w, f));
+        y[i] = Element4(vec4f(gelu(v.x, f), gelu(v.y, f), gelu(v.z, f), gelu(v.w, f)));
     }
 }
 
@@ -40,10 +40,10 @@ fn backward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        let v = x[i];
+        let v = vec4f(x[i]);
         let f = params.form;
-        dx[i] = dy[i] * vec4f(
+        dx[i] = Element4(vec4f(dy[i]) * vec4f(
             gelu_slope(v.x, f), gelu_slope(v.y, f), gelu_slope(v.z, f), gelu_slope(v.w, f),
-        );
+        ));
     }
 }

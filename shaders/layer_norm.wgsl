@@ -29,17 +29,17 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;                       // [N, C]
-@group(0) @binding(2) var<storage, read> residual: array<f32>;                // [N, C]
+@group(0) @binding(1) var<storage, read> x: array<Element>;                       // [N, C]
+@group(0) @binding(2) var<storage, read> residual: array<Element>;                // [N, C]
 @group(0) @binding(3) var<storage, read> key: array<u32>;                     // [2]     of the step
 @group(0) @binding(4) var<storage, read> gamma: array<f32>;                   // [C]
 @group(0) @binding(5) var<storage, read> beta: array<f32>;                    // [C]
-@group(0) @binding(6) var<storage, read_write> h: array<f32>;                 // [N, C]  what is normalised, kept for backward
-@group(0) @binding(7) var<storage, read_write> y: array<f32>;                 // [N, C]
+@group(0) @binding(6) var<storage, read_write> h: array<Element>;                 // [N, C]  what is normalised, kept for backward
+@group(0) @binding(7) var<storage, read_write> y: array<Element>;                 // [N, C]
 @group(0) @binding(8) var<storage, read_write> moments: array<vec2<f32>>;     // [N, 2]  μ and r, kept for backward
-@group(0) @binding(9) var<storage, read> dy: array<f32>;                      // [N, C]
-@group(0) @binding(10) var<storage, read_write> dh: array<f32>;               // [N, C]  also the gradient of the residual
-@group(0) @binding(11) var<storage, read_write> dx: array<f32>;               // [N, C]
+@group(0) @binding(9) var<storage, read> dy: array<Element>;                      // [N, C]
+@group(0) @binding(10) var<storage, read_write> dh: array<Element>;               // [N, C]  also the gradient of the residual
+@group(0) @binding(11) var<storage, read_write> dx: array<Element>;               // [N, C]
 @group(0) @binding(12) var<storage, read_write> partial_dgamma: array<f32>;   // [S, C]
 @group(0) @binding(13) var<storage, read_write> partial_dbeta: array<f32>;    // [S, C]
 @group(0) @binding(14) var<storage, read_write> dgamma: array<f32>;           // [C]
@@ -68,19 +68,19 @@ fn forward(
 
     var sum = 0.0;
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        sum += x[start + c];
+        sum += f32(x[start + c]);
     }
     let mu = sum_row(lane, vec2f(sum, 0.0)).x / c_len;
 
     var squares = 0.0;
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        let centred = x[start + c] - mu;
+        let centred = f32(x[start + c]) - mu;
         squares += centred * centred;
     }
     let r = inverseSqrt(sum_row(lane, vec2f(squares, 0.0)).x / c_len + params.epsilon);
 
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        y[start + c] = gamma[c] * ((x[start + c] - mu) * r) + beta[c];
+        y[start + c] = Element(gamma[c] * ((f32(x[start + c]) - mu) * r) + beta[c]);
     }
     if lane % ROW_LANES == 0u && row < params.rows {
         moments[row] = vec2f(mu, r);
@@ -100,14 +100,14 @@ fn forward_residual(
 
     var sum = 0.0;
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        var value = x[start + c];
+        var value = f32(x[start + c]);
         if params.threshold > 0u {
             value *= keep(row, c);
         }
         if params.has_residual == 1u {
-            value += residual[start + c];
+            value += f32(residual[start + c]);
         }
-        h[start + c] = value;
+        h[start + c] = Element(value);
         sum += value;
     }
     let mu = sum_row(lane, vec2f(sum, 0.0)).x / c_len;
@@ -115,13 +115,13 @@ fn forward_residual(
     // Each lane reads back only what it wrote itself.
     var squares = 0.0;
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        let centred = h[start + c] - mu;
+        let centred = f32(h[start + c]) - mu;
         squares += centred * centred;
     }
     let r = inverseSqrt(sum_row(lane, vec2f(squares, 0.0)).x / c_len + params.epsilon);
 
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        y[start + c] = gamma[c] * ((h[start + c] - mu) * r) + beta[c];
+        y[start + c] = Element(gamma[c] * ((f32(h[start + c]) - mu) * r) + beta[c]);
     }
     if lane % ROW_LANES == 0u && row < params.rows {
         moments[row] = vec2f(mu, r);
@@ -134,8 +134,8 @@ fn backward_means(lane: u32, row: u32, width: u32) -> vec2f {
     let m = moments[min(row, params.rows - 1u)];
     var sum = vec2f();
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        let g = gamma[c] * dy[start + c];
-        sum += vec2f(g, g * (h[start + c] - m.x) * m.y);
+        let g = gamma[c] * f32(dy[start + c]);
+        sum += vec2f(g, g * (f32(h[start + c]) - m.x) * m.y);
     }
     return sum_row(lane, sum) / f32(params.channels);
 }
@@ -152,8 +152,8 @@ fn backward(
     let means = backward_means(lane, row, width);
     let m = moments[min(row, params.rows - 1u)];
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        let xhat = (h[start + c] - m.x) * m.y;
-        dh[start + c] = m.y * (gamma[c] * dy[start + c] - means.x - xhat * means.y);
+        let xhat = (f32(h[start + c]) - m.x) * m.y;
+        dh[start + c] = Element(m.y * (gamma[c] * f32(dy[start + c]) - means.x - xhat * means.y));
     }
 }
 
@@ -169,10 +169,10 @@ fn backward_dropout(
     let means = backward_means(lane, row, width);
     let m = moments[min(row, params.rows - 1u)];
     for (var c = lane % ROW_LANES; c < width; c += ROW_LANES) {
-        let xhat = (h[start + c] - m.x) * m.y;
-        let gradient = m.y * (gamma[c] * dy[start + c] - means.x - xhat * means.y);
-        dh[start + c] = gradient;
-        dx[start + c] = gradient * keep(row, c);
+        let xhat = (f32(h[start + c]) - m.x) * m.y;
+        let gradient = m.y * (gamma[c] * f32(dy[start + c]) - means.x - xhat * means.y);
+        dh[start + c] = Element(gradient);
+        dx[start + c] = Element(gradient * keep(row, c));
     }
 }
 
@@ -190,8 +190,8 @@ fn backward_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     var sum_beta = 0.0;
     for (var row = first; row < end; row++) {
         let m = moments[row];
-        let gradient = dy[row * width + c];
-        sum_gamma += gradient * ((h[row * width + c] - m.x) * m.y);
+        let gradient = f32(dy[row * width + c]);
+        sum_gamma += gradient * ((f32(h[row * width + c]) - m.x) * m.y);
         sum_beta += gradient;
     }
     partial_dgamma[group.y * width + c] = sum_gamma;

@@ -23,17 +23,17 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;                       // [N, C]
-@group(0) @binding(2) var<storage, read> residual: array<vec4<f32>>;                // [N, C]
+@group(0) @binding(1) var<storage, read> x: array<Element4>;                       // [N, C]
+@group(0) @binding(2) var<storage, read> residual: array<Element4>;                // [N, C]
 @group(0) @binding(3) var<storage, read> key: array<u32>;                           // [2]     of the step
 @group(0) @binding(4) var<storage, read> gamma: array<vec4<f32>>;                   // [C]
 @group(0) @binding(5) var<storage, read> beta: array<vec4<f32>>;                    // [C]
-@group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;                 // [N, C]  what is normalised, kept for backward
-@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;                 // [N, C]
+@group(0) @binding(6) var<storage, read_write> h: array<Element4>;                 // [N, C]  what is normalised, kept for backward
+@group(0) @binding(7) var<storage, read_write> y: array<Element4>;                 // [N, C]
 @group(0) @binding(8) var<storage, read_write> moments: array<vec2<f32>>;           // [N, 2]  μ and r, kept for backward
-@group(0) @binding(9) var<storage, read> dy: array<vec4<f32>>;                      // [N, C]
-@group(0) @binding(10) var<storage, read_write> dh: array<vec4<f32>>;               // [N, C]  also the gradient of the residual
-@group(0) @binding(11) var<storage, read_write> dx: array<vec4<f32>>;               // [N, C]
+@group(0) @binding(9) var<storage, read> dy: array<Element4>;                      // [N, C]
+@group(0) @binding(10) var<storage, read_write> dh: array<Element4>;               // [N, C]  also the gradient of the residual
+@group(0) @binding(11) var<storage, read_write> dx: array<Element4>;               // [N, C]
 @group(0) @binding(12) var<storage, read_write> partial_dgamma: array<vec4<f32>>;   // [S, C]
 @group(0) @binding(13) var<storage, read_write> partial_dbeta: array<vec4<f32>>;    // [S, C]
 @group(0) @binding(14) var<storage, read_write> dgamma: array<vec4<f32>>;           // [C]
@@ -70,19 +70,19 @@ fn forward(
 
     var sum = vec4f();
     for (var q = 0u; q < quads; q++) {
-        sum += x[start + q];
+        sum += vec4f(x[start + q]);
     }
     let mu = sum_vec4(sum) / c_len;
 
     var squares = vec4f();
     for (var q = 0u; q < quads; q++) {
-        let centred = x[start + q] - mu;
+        let centred = vec4f(x[start + q]) - mu;
         squares += centred * centred;
     }
     let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
 
     for (var q = 0u; q < quads; q++) {
-        y[start + q] = gamma[q] * ((x[start + q] - mu) * r) + beta[q];
+        y[start + q] = Element4(gamma[q] * ((vec4f(x[start + q]) - mu) * r) + beta[q]);
     }
     moments[row] = vec2f(mu, r);
 }
@@ -103,27 +103,27 @@ fn forward_residual(
 
     var sum = vec4f();
     for (var q = 0u; q < quads; q++) {
-        var value = x[start + q];
+        var value = vec4f(x[start + q]);
         if params.threshold > 0u {
             value *= keep(row, q);
         }
         if params.has_residual == 1u {
-            value += residual[start + q];
+            value += vec4f(residual[start + q]);
         }
-        h[start + q] = value;
+        h[start + q] = Element4(value);
         sum += value;
     }
     let mu = sum_vec4(sum) / c_len;
 
     var squares = vec4f();
     for (var q = 0u; q < quads; q++) {
-        let centred = h[start + q] - mu;
+        let centred = vec4f(h[start + q]) - mu;
         squares += centred * centred;
     }
     let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
 
     for (var q = 0u; q < quads; q++) {
-        y[start + q] = gamma[q] * ((h[start + q] - mu) * r) + beta[q];
+        y[start + q] = Element4(gamma[q] * ((vec4f(h[start + q]) - mu) * r) + beta[q]);
     }
     moments[row] = vec2f(mu, r);
 }
@@ -135,9 +135,9 @@ fn backward_means(row: u32, quads: u32) -> vec2f {
     var sum_g = vec4f();
     var sum_g_xhat = vec4f();
     for (var q = 0u; q < quads; q++) {
-        let g = gamma[q] * dy[start + q];
+        let g = gamma[q] * vec4f(dy[start + q]);
         sum_g += g;
-        sum_g_xhat += g * ((h[start + q] - m.x) * m.y);
+        sum_g_xhat += g * ((vec4f(h[start + q]) - m.x) * m.y);
     }
     return vec2f(sum_vec4(sum_g), sum_vec4(sum_g_xhat)) / f32(params.channels);
 }
@@ -157,8 +157,8 @@ fn backward(
     let means = backward_means(row, quads);
     let m = moments[row];
     for (var q = 0u; q < quads; q++) {
-        let xhat = (h[start + q] - m.x) * m.y;
-        dh[start + q] = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
+        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
+        dh[start + q] = Element4(m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y));
     }
 }
 
@@ -177,10 +177,10 @@ fn backward_dropout(
     let means = backward_means(row, quads);
     let m = moments[row];
     for (var q = 0u; q < quads; q++) {
-        let xhat = (h[start + q] - m.x) * m.y;
-        let gradient = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
-        dh[start + q] = gradient;
-        dx[start + q] = gradient * keep(row, q);
+        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
+        let gradient = m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y);
+        dh[start + q] = Element4(gradient);
+        dx[start + q] = Element4(gradient * keep(row, q));
     }
 }
 
@@ -198,8 +198,8 @@ fn backward_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     var sum_beta = vec4f();
     for (var row = first; row < end; row++) {
         let m = moments[row];
-        let gradient = dy[row * quads + q];
-        sum_gamma += gradient * ((h[row * quads + q] - m.x) * m.y);
+        let gradient = vec4f(dy[row * quads + q]);
+        sum_gamma += gradient * ((vec4f(h[row * quads + q]) - m.x) * m.y);
         sum_beta += gradient;
     }
     partial_dgamma[group.y * quads + q] = sum_gamma;

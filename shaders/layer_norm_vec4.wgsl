@@ -23,17 +23,17 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;                       // [N, C]
-@group(0) @binding(2) var<storage, read> residual: array<vec4<f32>>;                // [N, C]
+@group(0) @binding(1) var<storage, read> x: array<Element4>;                       // [N, C]
+@group(0) @binding(2) var<storage, read> residual: array<Element4>;                // [N, C]
 @group(0) @binding(3) var<storage, read> key: array<u32>;                           // [2]     of the step
 @group(0) @binding(4) var<storage, read> gamma: array<vec4<f32>>;                   // [C]
 @group(0) @binding(5) var<storage, read> beta: array<vec4<f32>>;                    // [C]
-@group(0) @binding(6) var<storage, read_write> h: array<vec4<f32>>;                 // [N, C]  what is normalised, kept for backward
-@group(0) @binding(7) var<storage, read_write> y: array<vec4<f32>>;                 // [N, C]
+@group(0) @binding(6) var<storage, read_write> h: array<Element4>;                 // [N, C]  what is normalised, kept for backward
+@group(0) @binding(7) var<storage, read_write> y: array<Element4>;                 // [N, C]
 @group(0) @binding(8) var<storage, read_write> moments: array<vec2<f32>>;           // [N, 2]  μ and r, kept for backward
-@group(0) @binding(9) var<storage, read> dy: array<vec4<f32>>;                      // [N, C]
-@group(0) @binding(10) var<storage, read_write> dh: array<vec4<f32>>;               // [N, C]  also the gradient of the residual
-@group(0) @binding(11) var<storage, read_write> dx: array<vec4<f32>>;               // [N, C]
+@group(0) @binding(9) var<storage, read> dy: array<Element4>;                      // [N, C]
+@group(0) @binding(10) var<storage, read_write> dh: array<Element4>;               // [N, C]  also the gradient of the residual
+@group(0) @binding(11) var<storage, read_write> dx: array<Element4>;               // [N, C]
 @group(0) @binding(12) var<storage, read_write> partial_dgamma: array<vec4<f32>>;   // [S, C]
 @group(0) @binding(13) var<storage, read_write> partial_dbeta: array<vec4<f32>>;    // [S, C]
 @group(0) @binding(14) var<storage, read_write> dgamma: array<vec4<f32>>;           // [C]
@@ -66,19 +66,19 @@ fn forward(
 
     var sum = 0.0;
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        sum += sum_vec4(x[start + q]);
+        sum += sum_vec4(vec4f(x[start + q]));
     }
     let mu = sum_row(lane, vec2f(sum, 0.0)).x / c_len;
 
     var squares = 0.0;
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        let centred = x[start + q] - mu;
+        let centred = vec4f(x[start + q]) - mu;
         squares += dot(centred, centred);
     }
     let r = inverseSqrt(sum_row(lane, vec2f(squares, 0.0)).x / c_len + params.epsilon);
 
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        y[start + q] = gamma[q] * ((x[start + q] - mu) * r) + beta[q];
+        y[start + q] = Element4(gamma[q] * ((vec4f(x[start + q]) - mu) * r) + beta[q]);
     }
     if lane % ROW_LANES == 0u && row < params.rows {
         moments[row] = vec2f(mu, r);
@@ -98,14 +98,14 @@ fn forward_residual(
 
     var sum = 0.0;
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        var value = x[start + q];
+        var value = vec4f(x[start + q]);
         if params.threshold > 0u {
             value *= keep(row, q);
         }
         if params.has_residual == 1u {
-            value += residual[start + q];
+            value += vec4f(residual[start + q]);
         }
-        h[start + q] = value;
+        h[start + q] = Element4(value);
         sum += sum_vec4(value);
     }
     let mu = sum_row(lane, vec2f(sum, 0.0)).x / c_len;
@@ -113,13 +113,13 @@ fn forward_residual(
     // Each lane reads back only what it wrote itself.
     var squares = 0.0;
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        let centred = h[start + q] - mu;
+        let centred = vec4f(h[start + q]) - mu;
         squares += dot(centred, centred);
     }
     let r = inverseSqrt(sum_row(lane, vec2f(squares, 0.0)).x / c_len + params.epsilon);
 
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        y[start + q] = gamma[q] * ((h[start + q] - mu) * r) + beta[q];
+        y[start + q] = Element4(gamma[q] * ((vec4f(h[start + q]) - mu) * r) + beta[q]);
     }
     if lane % ROW_LANES == 0u && row < params.rows {
         moments[row] = vec2f(mu, r);
@@ -132,8 +132,8 @@ fn backward_means(lane: u32, row: u32, quads: u32) -> vec2f {
     let m = moments[min(row, params.rows - 1u)];
     var sum = vec2f();
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        let g = gamma[q] * dy[start + q];
-        sum += vec2f(sum_vec4(g), dot(g, (h[start + q] - m.x) * m.y));
+        let g = gamma[q] * vec4f(dy[start + q]);
+        sum += vec2f(sum_vec4(g), dot(g, (vec4f(h[start + q]) - m.x) * m.y));
     }
     return sum_row(lane, sum) / f32(params.channels);
 }
@@ -150,8 +150,8 @@ fn backward(
     let means = backward_means(lane, row, quads);
     let m = moments[min(row, params.rows - 1u)];
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        let xhat = (h[start + q] - m.x) * m.y;
-        dh[start + q] = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
+        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
+        dh[start + q] = Element4(m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y));
     }
 }
 
@@ -167,10 +167,10 @@ fn backward_dropout(
     let means = backward_means(lane, row, quads);
     let m = moments[min(row, params.rows - 1u)];
     for (var q = lane % ROW_LANES; q < quads; q += ROW_LANES) {
-        let xhat = (h[start + q] - m.x) * m.y;
-        let gradient = m.y * (gamma[q] * dy[start + q] - means.x - xhat * means.y);
-        dh[start + q] = gradient;
-        dx[start + q] = gradient * keep(row, q);
+        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
+        let gradient = m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y);
+        dh[start + q] = Element4(gradient);
+        dx[start + q] = Element4(gradient * keep(row, q));
     }
 }
 
@@ -188,8 +188,8 @@ fn backward_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocatio
     var sum_beta = vec4f();
     for (var row = first; row < end; row++) {
         let m = moments[row];
-        let gradient = dy[row * quads + q];
-        sum_gamma += gradient * ((h[row * quads + q] - m.x) * m.y);
+        let gradient = vec4f(dy[row * quads + q]);
+        sum_gamma += gradient * ((vec4f(h[row * quads + q]) - m.x) * m.y);
         sum_beta += gradient;
     }
     partial_dgamma[group.y * quads + q] = sum_gamma;

@@ -28,11 +28,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<f32>;         // [B, M, K] or [B, K, M]
-@group(0) @binding(2) var<storage, read> b: array<f32>;         // [B, K, N] or [B, N, K]
+@group(0) @binding(1) var<storage, read> a: array<Element>;         // [B, M, K] or [B, K, M]
+@group(0) @binding(2) var<storage, read> b: array<Element>;         // [B, K, N] or [B, N, K]
 @group(0) @binding(3) var<storage, read> bias: array<f32>;      // [N]
-@group(0) @binding(4) var<storage, read_write> c: array<f32>;   // [B, M, N], from forward [splits, B, M, N]
-@group(0) @binding(5) var<storage, read_write> u: array<f32>;   // [B, M, N] what GELU is applied to, kept for backward
+@group(0) @binding(4) var<storage, read_write> c: array<Element>;   // [B, M, N]
+@group(0) @binding(5) var<storage, read_write> u: array<Element>;   // [B, M, N] what GELU is applied to, kept for backward
+@group(0) @binding(6) var<storage, read_write> wide: array<f32>;  // [splits, B, M, N] sums, f32 whatever an Element is
 
 const LANES: u32 = 16u;
 const SUBGROUP: u32 = 8u;
@@ -105,12 +106,12 @@ fn multiply(at: Place, sums: ptr<function, array<vec4f, 64>>) {
     for (var k = first; k < end; k++) {
         let a_k = k * params.a_inner;
         let b_k = k * params.b_inner;
-        let left = vec4f(b[b_0 + b_k], b[b_1 + b_k], b[b_2 + b_k], b[b_3 + b_k]);
-        let right = vec4f(b[b_4 + b_k], b[b_5 + b_k], b[b_6 + b_k], b[b_7 + b_k]);
-        add_eight(sums, 0u, a[a_0 + a_k], left, right);
-        add_eight(sums, 8u, a[a_1 + a_k], left, right);
-        add_eight(sums, 16u, a[a_2 + a_k], left, right);
-        add_eight(sums, 24u, a[a_3 + a_k], left, right);
+        let left = vec4f(f32(b[b_0 + b_k]), f32(b[b_1 + b_k]), f32(b[b_2 + b_k]), f32(b[b_3 + b_k]));
+        let right = vec4f(f32(b[b_4 + b_k]), f32(b[b_5 + b_k]), f32(b[b_6 + b_k]), f32(b[b_7 + b_k]));
+        add_eight(sums, 0u, f32(a[a_0 + a_k]), left, right);
+        add_eight(sums, 8u, f32(a[a_1 + a_k]), left, right);
+        add_eight(sums, 16u, f32(a[a_2 + a_k]), left, right);
+        add_eight(sums, 24u, f32(a[a_3 + a_k]), left, right);
     }
 }
 
@@ -121,7 +122,7 @@ fn store(at: Place, r: u32, left: vec4f, right: vec4f) {
         let column = at.column + j;
         if row < params.rows && column < params.columns {
             let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
-            c[start + column] = sum;
+            c[start + column] = Element(sum);
         }
     }
 }
@@ -152,6 +153,44 @@ fn forward(
     store_eight(at, 24u, &sums);
 }
 
+fn store_wide(at: Place, r: u32, left: vec4f, right: vec4f) {
+    let row = at.row + r;
+    let start = (at.z * params.rows + row) * params.columns;
+    for (var j = 0u; j < LANE_COLUMNS; j++) {
+        let column = at.column + j;
+        if row < params.rows && column < params.columns {
+            let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
+            wide[start + column] = sum;
+        }
+    }
+}
+
+fn store_eight_wide(at: Place, first: u32, sums: ptr<function, array<vec4f, 64>>) {
+    store_wide(at, first, sums[2u * first], sums[2u * first + 1u]);
+    store_wide(at, first + 1u, sums[2u * first + 2u], sums[2u * first + 3u]);
+    store_wide(at, first + 2u, sums[2u * first + 4u], sums[2u * first + 5u]);
+    store_wide(at, first + 3u, sums[2u * first + 6u], sums[2u * first + 7u]);
+    store_wide(at, first + 4u, sums[2u * first + 8u], sums[2u * first + 9u]);
+    store_wide(at, first + 5u, sums[2u * first + 10u], sums[2u * first + 11u]);
+    store_wide(at, first + 6u, sums[2u * first + 12u], sums[2u * first + 13u]);
+    store_wide(at, first + 7u, sums[2u * first + 14u], sums[2u * first + 15u]);
+}
+
+@compute @workgroup_size(LANES)
+fn forward_wide(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(subgroup_invocation_id) lane: u32,
+) {
+    let at = place(group, subgroup, lane);
+    var sums: array<vec4f, 64>;
+    multiply(at, &sums);
+    store_eight_wide(at, 0u, &sums);
+    store_eight_wide(at, 8u, &sums);
+    store_eight_wide(at, 16u, &sums);
+    store_eight_wide(at, 24u, &sums);
+}
+
 fn store_bias(at: Place, r: u32, left: vec4f, right: vec4f) {
     let row = at.row + r;
     let start = (at.z * params.rows + row) * params.columns;
@@ -159,7 +198,7 @@ fn store_bias(at: Place, r: u32, left: vec4f, right: vec4f) {
         let column = at.column + j;
         if row < params.rows && column < params.columns {
             let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
-            c[start + column] = sum + bias[column];
+            c[start + column] = Element(sum + bias[column]);
         }
     }
 }
@@ -198,8 +237,8 @@ fn store_gelu(at: Place, r: u32, left: vec4f, right: vec4f) {
         if row < params.rows && column < params.columns {
             let sum = select(left[j % 4u], right[j % 4u], j >= 4u);
             let value = sum + bias[column];
-            u[start + column] = value;
-            c[start + column] = gelu(value, params.gelu_form);
+            u[start + column] = Element(value);
+            c[start + column] = Element(gelu(value, params.gelu_form));
         }
     }
 }

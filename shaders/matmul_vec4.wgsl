@@ -26,11 +26,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> a: array<vec4f>;        // [B, M, K] or [B, K, M]
-@group(0) @binding(2) var<storage, read> b: array<vec4f>;        // [B, K, N] or [B, N, K]
+@group(0) @binding(1) var<storage, read> a: array<Element4>;        // [B, M, K] or [B, K, M]
+@group(0) @binding(2) var<storage, read> b: array<Element4>;        // [B, K, N] or [B, N, K]
 @group(0) @binding(3) var<storage, read> bias: array<vec4f>;     // [N]
-@group(0) @binding(4) var<storage, read_write> c: array<vec4f>;  // [B, M, N], from forward [splits, B, M, N]
-@group(0) @binding(5) var<storage, read_write> u: array<vec4f>;  // [B, M, N] what GELU is applied to, kept for backward
+@group(0) @binding(4) var<storage, read_write> c: array<Element4>;  // [B, M, N]
+@group(0) @binding(5) var<storage, read_write> u: array<Element4>;  // [B, M, N] what GELU is applied to, kept for backward
+@group(0) @binding(6) var<storage, read_write> wide: array<vec4f>;  // [splits, B, M, N] sums, f32 whatever an Element is
 
 const TILE_ROWS: u32 = 128u;
 const TILE_COLUMNS: u32 = 128u;
@@ -40,14 +41,14 @@ fn a_quad(at: u32, count: u32) -> vec4f {
     if count == 0u {
         return vec4f();
     }
-    return a[at / 4u];
+    return vec4f(a[at / 4u]);
 }
 
 fn b_quad(at: u32, count: u32) -> vec4f {
     if count == 0u {
         return vec4f();
     }
-    return b[at / 4u];
+    return vec4f(b[at / 4u]);
 }
 
 @compute @workgroup_size(LANES)
@@ -60,7 +61,23 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
         for (var h = 0u; h < 2u; h++) {
             let column = tile_column(group, lane, h);
             if row < params.rows && column < params.columns {
-                c[(start + column) / 4u] = sums[2u * r + h];
+                c[(start + column) / 4u] = Element4(sums[2u * r + h]);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(LANES)
+fn forward_wide(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    var sums: array<vec4f, 16>;
+    multiply(group, lane, &sums);
+    for (var r = 0u; r < 8u; r++) {
+        let row = tile_row(group, lane, r);
+        let start = (group.z * params.rows + row) * params.columns;
+        for (var h = 0u; h < 2u; h++) {
+            let column = tile_column(group, lane, h);
+            if row < params.rows && column < params.columns {
+                wide[(start + column) / 4u] = sums[2u * r + h];
             }
         }
     }
@@ -76,7 +93,7 @@ fn forward_bias(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
         for (var h = 0u; h < 2u; h++) {
             let column = tile_column(group, lane, h);
             if row < params.rows && column < params.columns {
-                c[(start + column) / 4u] = sums[2u * r + h] + bias[column / 4u];
+                c[(start + column) / 4u] = Element4(sums[2u * r + h] + bias[column / 4u]);
             }
         }
     }
@@ -93,13 +110,13 @@ fn forward_gelu(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_i
             let column = tile_column(group, lane, h);
             if row < params.rows && column < params.columns {
                 let value = sums[2u * r + h] + bias[column / 4u];
-                u[(start + column) / 4u] = value;
-                c[(start + column) / 4u] = vec4f(
+                u[(start + column) / 4u] = Element4(value);
+                c[(start + column) / 4u] = Element4(vec4f(
                     gelu(value.x, params.gelu_form),
                     gelu(value.y, params.gelu_form),
                     gelu(value.z, params.gelu_form),
                     gelu(value.w, params.gelu_form),
-                );
+                ));
             }
         }
     }

@@ -14,14 +14,14 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;              // [N, H]
-@group(0) @binding(2) var<storage, read> values: array<f32>;         // [R, H]
+@group(0) @binding(1) var<storage, read> x: array<Element>;              // [N, H]
+@group(0) @binding(2) var<storage, read> values: array<Element>;         // [R, H]
 @group(0) @binding(3) var<storage, read> slots: array<u32>;          // [N]
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;        // [N, H]
-@group(0) @binding(5) var<storage, read> dy: array<f32>;             // [N, H]
+@group(0) @binding(4) var<storage, read_write> y: array<Element>;        // [N, H]
+@group(0) @binding(5) var<storage, read> dy: array<Element>;             // [N, H]
 @group(0) @binding(6) var<storage, read> rows: array<u32>;           // [R]
-@group(0) @binding(7) var<storage, read_write> dx: array<f32>;       // [N, H]
-@group(0) @binding(8) var<storage, read_write> dvalues: array<f32>;  // [R, H]
+@group(0) @binding(7) var<storage, read_write> dx: array<Element>;       // [N, H]
+@group(0) @binding(8) var<storage, read_write> dvalues: array<Element>;  // [R, H]
 
 const LANES: u32 = 64u;
 const NONE: u32 = 0xFFFFFFFFu;
@@ -41,11 +41,11 @@ fn forward(
         let slot = slots[at / params.channels];
         var value = 0.0;
         if slot == NONE {
-            value = x[at];
+            value = f32(x[at]);
         } else {
-            value = values[slot * params.channels + at % params.channels];
+            value = f32(values[slot * params.channels + at % params.channels]);
         }
-        y[at] = value;
+        y[at] = Element(value);
     }
 }
 
@@ -57,7 +57,7 @@ fn backward_x(
 ) {
     let at = flat(group, groups, lane);
     if at < params.rows_in * params.channels {
-        dx[at] = select(0.0, dy[at], slots[at / params.channels] == NONE);
+        dx[at] = Element(select(0.0, f32(dy[at]), slots[at / params.channels] == NONE));
     }
 }
 
@@ -69,6 +69,6 @@ fn backward_values(
 ) {
     let at = flat(group, groups, lane);
     if at < params.rows_replaced * params.channels {
-        dvalues[at] = dy[rows[at / params.channels] * params.channels + at % params.channels];
+        dvalues[at] = Element(f32(dy[rows[at / params.channels] * params.channels + at % params.channels]));
     }
 }

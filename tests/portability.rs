@@ -8,6 +8,8 @@ mod uniformity;
 
 use naga::back::{PipelineConstants, hlsl, msl, spv};
 
+use wgrad_engine::device::Format;
+
 use module::{Module, entry_points, shaders};
 
 /// Storage buffers, bytes of workgroup memory, lanes of a workgroup, and lanes per axis.
@@ -99,7 +101,8 @@ fn every_lane_arrives_at_every_barrier() {
     let parted: Vec<String> = shaders
         .iter()
         .flat_map(|shader| {
-            let found = uniformity::parted_barriers(&shader.source);
+            let source = [Format::Word.prelude(), &shader.source].concat();
+            let found = uniformity::parted_barriers(&source);
             found.into_iter().map(|place| format!("{}: {place}", shader.stem))
         })
         .collect();

@@ -133,7 +133,7 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
         let binding = &shader.bindings[*at];
         let _ = writeln!(
             out,
-            "            Binding {{ name: \"{}\", slot: {}, buffer: {}self.{}, float: {}, read_only: {}, written: {}, element_bytes: {} }},",
+            "            Binding {{ name: \"{}\", slot: {}, buffer: {}self.{}, float: {}, read_only: {}, written: {}, element_bytes: {}, any_float: {} }},",
             binding.name,
             binding.slot,
             if *access == Access::Write { "&*" } else { "" },
@@ -141,7 +141,8 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
             binding.scalar == Scalar::F32,
             !binding.declared_writable,
             *access == Access::Write,
-            binding.element_bytes
+            binding.element_bytes,
+            binding.any_float
         );
     }
     let _ = writeln!(out, "        ]\n    }}\n\n    fn on_cpu(self) {{");

@@ -52,6 +52,8 @@ pub struct Binding {
     pub declared_writable: bool,
     /// Bytes of one element (16 for a vec4), the smallest size that can be bound.
     pub element_bytes: u32,
+    /// Whether it is declared in terms of `Element`: f32 or f16, as the buffers that are bound say.
+    pub any_float: bool,
     /// The comment behind it in the shader: its shape.
     pub comment: String,
 }
@@ -90,6 +92,9 @@ pub struct Shader {
     pub entry_points: Vec<EntryPoint>,
 }
 
+/// What the engine puts before every shader, where `Element` is f32 (engine/src/device/format.rs).
+const F32_ELEMENTS: &str = "alias Element = f32; alias Element4 = vec4<f32>; ";
+
 impl Shader {
     /// Reads, parses and validates one shader of the repository at `root`.
     ///
@@ -118,7 +123,7 @@ impl Shader {
         source: String,
         text: &str,
     ) -> Result<Self, String> {
-        let module = naga::front::wgsl::parse_str(&source)
+        let module = naga::front::wgsl::parse_str(&format!("{F32_ELEMENTS}{source}"))
             .map_err(|error| error.emit_to_string_with_path(&source, &format!("{stem}.wgsl")))?;
         let info = Validator::new(ValidationFlags::all(), Capabilities::all())
             .validate(&module)
@@ -145,7 +150,9 @@ impl Shader {
                     let scalar = scalar_of(&module, *base)
                         .ok_or(format!("{stem}.wgsl: {name} holds no scalars or vectors"))?;
                     let slot = global.binding.as_ref().map_or(0, |binding| binding.binding);
+                    let any_float = is_any_float(text, &name);
                     let binding = Binding {
+                        any_float,
                         comment: comment_of(text, &format!("{name}:")),
                         name,
                         slot,
@@ -191,6 +198,11 @@ impl Shader {
         let bindings = globals.into_iter().map(|(_, binding)| binding).collect();
         Ok(Self { stem, twin, uses, source, params, constants, bindings, entry_points })
     }
+}
+
+/// Whether `text` declares the storage buffer `name` as `array<Element>` or `array<Element4>`.
+fn is_any_float(text: &str, name: &str) -> bool {
+    text.lines().any(|line| line.contains(&format!("> {name}: array<Element")))
 }
 
 /// The comma-separated values of a header line such as `// uses      shared/lanes.wgsl`.

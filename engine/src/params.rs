@@ -187,6 +187,20 @@ pub mod attention_backward_fused {
     }
 }
 
+/// Uniforms of `shaders/cast.wgsl`.
+#[rustfmt::skip]
+pub mod cast {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `cast` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// N.
+        pub elements: u32,
+    }
+}
+
 /// Uniforms of `shaders/column_sums.wgsl`.
 #[rustfmt::skip]
 pub mod column_sums {

@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use crate::device::{Buffer, Device, Readback};
+use crate::device::{Buffer, Device, Format, Readback};
 use crate::shape::Shape;
 
 /// A reference-counted handle to a buffer with a shape. Cloning copies no data.
@@ -69,16 +69,11 @@ impl Tensor {
     /// A tensor over `buffer`, with no place in any graph.
     ///
     /// # Panics
-    /// If the shape has another number of elements than the buffer has words.
+    /// If the shape has another number of elements than the buffer.
     #[track_caller]
     pub fn new(device: &Device, shape: impl Into<Shape>, buffer: Buffer) -> Self {
         let shape = shape.into();
-        assert_eq!(
-            shape.elements(),
-            buffer.words(),
-            "tensor {shape} over {} words",
-            buffer.words()
-        );
+        assert_eq!(shape.elements(), buffer.elements(), "tensor {shape} over {buffer:?}");
         Self { device: device.clone(), shape, buffer, node: None }
     }
 
@@ -113,6 +108,16 @@ impl Tensor {
     /// Its memory.
     pub fn buffer(&self) -> &Buffer {
         &self.buffer
+    }
+
+    /// How its elements lie.
+    pub fn format(&self) -> Format {
+        self.buffer.format()
+    }
+
+    /// New memory for `elements` that lie as its own do; see [`Device::buffer`].
+    pub(crate) fn buffer_like(&self, elements: usize) -> Buffer {
+        self.device.buffer_of(self.format(), elements)
     }
 
     /// Its memory, to be overwritten: what changes per step is data.

@@ -25,10 +25,10 @@ fn load(tensor: u32, place: Place, row: u32, c: u32) -> vec4f {
     }
     let at = ((place.item * length + row) * params.heads + place.head) * width + c;
     switch tensor {
-        case Q: { return q[at]; }
-        case K: { return k[at]; }
-        case V: { return v[at]; }
-        default: { return dy[at]; }
+        case Q: { return vec4f(q[at]); }
+        case K: { return vec4f(k[at]); }
+        case V: { return vec4f(v[at]); }
+        default: { return vec4f(dy[at]); }
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod goldens;
 mod graph;
+mod half;
 mod memory;
 mod optimizer;
 mod schedule;

@@ -97,9 +97,9 @@ fn kernels_not_chosen_here_match_twin() {
                 [&problem.q, &problem.k, &problem.v, &problem.dy].map(|x| upload(x));
             let [lengths, bits, key] =
                 [&problem.lengths[..], &problem.bits, &problem.key].map(|x| device.upload_u32(x));
-            let [mut y, mut dq, mut fused_dq] = [(); 3].map(|()| device.buffer(q.words()));
+            let [mut y, mut dq, mut fused_dq] = [(); 3].map(|()| device.buffer(q.elements()));
             let [mut dk, mut dv, mut fused_dk, mut fused_dv] =
-                [(); 4].map(|()| device.buffer(k.words()));
+                [(); 4].map(|()| device.buffer(k.elements()));
             let mut lse = device.buffer(batch * heads * queries);
             let halves = params.has_bits as usize * 2 * batch * queries * keys.div_ceil(32);
             let words = 4 + batch + 2 * batch * heads * queries + halves;

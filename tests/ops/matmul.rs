@@ -110,7 +110,7 @@ fn reduce_adds_shares_in_order() {
         twin::reduce::<f64>(&params, &wide(&partials), &mut expected);
         let mut c = device.buffer(words);
         let partials = device.upload_f32(&partials);
-        let kernel = kernels::matmul::Reduce { params, partials: &partials, c: &mut c };
+        let kernel = kernels::matmul::Reduce { params, wide: &partials, c: &mut c };
         device.run(kernel, Launch::lanes(words, 256));
         assert_close(&device.read_f32(&c), &expected, 3e-7, &format!("{device:?}"));
     }

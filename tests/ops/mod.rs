@@ -4,6 +4,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod cast;
 mod column_sums;
 mod contrastive;
 mod dropout;

@@ -8,6 +8,7 @@ use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, ShaderStage};
 use wgrad_codegen::{Shader, read_shaders};
+use wgrad_engine::device::Format;
 
 /// The values that ops give to overrides, beside their defaults.
 const OVERRIDES: [(&str, &[f64]); 1] = [
@@ -30,7 +31,8 @@ pub fn shaders() -> Vec<Shader> {
     read_shaders(root).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The entry points of `shader`, each with defaults and then with each value of [`OVERRIDES`].
+/// The entry points of `shader`, each with defaults and then with each value of [`OVERRIDES`]; once with f32 elements,
+/// and where it has any, once with f16.
 pub fn entry_points(shader: &Shader) -> Vec<Module> {
     let set = shader.constants.iter().flat_map(|constant| {
         let row = OVERRIDES.iter().find(|(name, _)| *name == constant.name);
@@ -39,15 +41,24 @@ pub fn entry_points(shader: &Shader) -> Vec<Module> {
     });
     let settings: Vec<_> = [PipelineConstants::default()].into_iter().chain(set).collect();
     let is_baseline = shader.twin == shader.stem;
-    let entries = shader.entry_points.iter();
-    entries
-        .flat_map(|entry| {
-            settings.iter().map(|constants| {
+    let has_elements = shader.bindings.iter().any(|binding| binding.any_float);
+    let formats = if has_elements { &[Format::Word, Format::Half][..] } else { &[Format::Word] };
+    let mut modules = Vec::new();
+    for &format in formats {
+        let source = [format.prelude(), &shader.source].concat();
+        let stem = match format {
+            Format::Word => shader.stem.clone(),
+            Format::Half => format!("{} of f16", shader.stem),
+        };
+        for entry in &shader.entry_points {
+            for constants in &settings {
+                let is_baseline = is_baseline && format == Format::Word;
                 let constants = constants.clone();
-                Module::new(&shader.stem, &shader.source, &entry.name, constants, is_baseline)
-            })
-        })
-        .collect()
+                modules.push(Module::new(&stem, &source, &entry.name, constants, is_baseline));
+            }
+        }
+    }
+    modules
 }
 
 impl Module {

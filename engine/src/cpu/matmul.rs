@@ -22,6 +22,11 @@ pub fn forward(params: &Params, (a, b): (&[f32], &[f32]), c: &mut [f32]) {
     c.par_chunks_mut(size).enumerate().for_each(|(z, c)| one(params, a, b, z, c, Threads::One));
 }
 
+/// As [`forward`], into f32 whatever the operands are.
+pub fn forward_wide(params: &Params, operands: (&[f32], &[f32]), wide: &mut [f32]) {
+    forward(params, operands, wide);
+}
+
 /// C = op(A)·op(B) + 1·biasᵀ.
 pub fn forward_bias(params: &Params, (a, b, bias): (&[f32], &[f32], &[f32]), c: &mut [f32]) {
     forward(params, (a, b), c);

@@ -1,9 +1,14 @@
-//! A handle to device memory, counted in 4-byte words.
+//! A handle to device memory: so many elements of a format.
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::ops::Range;
 use std::sync::{Arc, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use super::Format;
 use super::pool::Pool;
 
 /// Reference-counted device memory; the last handle gives it back to the pool.
@@ -12,8 +17,10 @@ use super::pool::Pool;
 #[derive(Clone)]
 pub struct Buffer {
     allocation: Arc<Allocation>,
+    /// First word.
     offset: usize,
-    words: usize,
+    elements: usize,
+    format: Format,
 }
 
 /// One whole piece of memory, owned by its pool and lent to handles.
@@ -38,13 +45,23 @@ impl Drop for Allocation {
 }
 
 impl Buffer {
-    pub(super) fn new(allocation: Allocation, words: usize) -> Self {
-        Self { allocation: Arc::new(allocation), offset: 0, words }
+    pub(super) fn new(allocation: Allocation, elements: usize, format: Format) -> Self {
+        Self { allocation: Arc::new(allocation), offset: 0, elements, format }
     }
 
-    /// Number of 4-byte words.
+    /// Number of elements.
+    pub fn elements(&self) -> usize {
+        self.elements
+    }
+
+    /// What an element is.
+    pub fn format(&self) -> Format {
+        self.format
+    }
+
+    /// Number of 4-byte words, the last one perhaps half used.
     pub fn words(&self) -> usize {
-        self.words
+        self.format.words(self.elements)
     }
 
     /// First word within its allocation; 0 unless this is a view.
@@ -52,22 +69,25 @@ impl Buffer {
         self.offset
     }
 
-    /// A view of `words` words from `offset` on.
+    /// A view of `elements` elements from element `first` on.
     ///
     /// # Panics
-    /// If the range leaves the buffer or `offset` is no multiple of 64 words, the alignment of bindings.
+    /// If the range leaves the buffer, or does not begin at a multiple of 256 bytes, the alignment of bindings.
     #[track_caller]
-    pub fn view(&self, offset: usize, words: usize) -> Self {
-        assert!(offset + words <= self.words, "view {offset}+{words} of {} words", self.words);
-        assert!(offset.is_multiple_of(64), "view at word {offset}, expected a multiple of 64");
-        Self { allocation: self.allocation.clone(), offset: self.offset + offset, words }
+    pub fn view(&self, first: usize, elements: usize) -> Self {
+        let Self { format, .. } = *self;
+        assert!(first + elements <= self.elements, "view {first}+{elements} of {}", self.elements);
+        let bytes = first * format.bytes();
+        assert!(bytes.is_multiple_of(256), "view at byte {bytes}, expected a multiple of 256");
+        let allocation = self.allocation.clone();
+        Self { allocation, offset: self.offset + bytes / 4, elements, format }
     }
 
     /// Whether two handles share memory.
     pub fn overlaps(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.allocation, &other.allocation)
-            && self.offset < other.offset + other.words
-            && other.offset < self.offset + self.words
+            && self.offset < other.offset + other.words()
+            && other.offset < self.offset + self.words()
     }
 
     /// Locks host memory for reading.
@@ -78,7 +98,10 @@ impl Buffer {
     pub fn read(&self) -> ReadGuard<'_> {
         let guard = self.host().try_read();
         let guard = guard.expect("a kernel binds a buffer that it also writes");
-        ReadGuard { guard, offset: self.offset, words: self.words }
+        let words = self.offset..self.offset + self.words();
+        let halves =
+            (self.format == Format::Half).then(|| widened(&guard[words.clone()], self.elements));
+        ReadGuard { guard, words, widened: halves }
     }
 
     /// Locks host memory for writing.
@@ -95,7 +118,9 @@ impl Buffer {
     pub(super) fn write_shared(&self) -> WriteGuard<'_> {
         let guard = self.host().try_write();
         let guard = guard.expect("a kernel writes a buffer that it also reads");
-        WriteGuard { guard, offset: self.offset, words: self.words, exclusive: PhantomData }
+        let words = self.offset..self.offset + self.words();
+        let Self { elements, format, .. } = *self;
+        WriteGuard { guard, words, elements, format, widened: None, exclusive: PhantomData }
     }
 
     #[track_caller]
@@ -122,26 +147,27 @@ impl Buffer {
 
 impl fmt::Debug for Buffer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Buffer({} words)", self.words)
+        write!(f, "Buffer({} × {:?})", self.elements, self.format)
     }
 }
 
 /// Host memory locked for reading.
 pub struct ReadGuard<'a> {
     guard: RwLockReadGuard<'a, Vec<u32>>,
-    offset: usize,
-    words: usize,
+    words: Range<usize>,
+    /// What f16s are as f32s.
+    widened: Option<Vec<f32>>,
 }
 
 impl ReadGuard<'_> {
     /// The words as u32.
     pub fn u32(&self) -> &[u32] {
-        &self.guard[self.offset..self.offset + self.words]
+        &self.guard[self.words.clone()]
     }
 
-    /// The words as f32.
+    /// The elements as f32.
     pub fn f32(&self) -> &[f32] {
-        bytemuck::cast_slice(self.u32())
+        self.widened.as_deref().unwrap_or_else(|| bytemuck::cast_slice(self.u32()))
     }
 
     /// The words as i32.
@@ -153,24 +179,48 @@ impl ReadGuard<'_> {
 /// Host memory locked for writing.
 pub struct WriteGuard<'a> {
     guard: RwLockWriteGuard<'a, Vec<u32>>,
-    offset: usize,
-    words: usize,
+    words: Range<usize>,
+    elements: usize,
+    format: Format,
+    /// What f16s are as f32s, once they were asked for; rounded when the lock is released.
+    widened: Option<Vec<f32>>,
     exclusive: PhantomData<&'a mut Buffer>,
 }
 
 impl WriteGuard<'_> {
     /// The words as u32.
     pub fn u32_mut(&mut self) -> &mut [u32] {
-        &mut self.guard[self.offset..self.offset + self.words]
+        &mut self.guard[self.words.clone()]
     }
 
-    /// The words as f32.
+    /// The elements as f32.
     pub fn f32_mut(&mut self) -> &mut [f32] {
-        bytemuck::cast_slice_mut(self.u32_mut())
+        match self.format {
+            Format::Word => bytemuck::cast_slice_mut(self.u32_mut()),
+            Format::Half => {
+                let Self { guard, words, elements, widened: kept, .. } = self;
+                kept.get_or_insert_with(|| widened(&guard[words.clone()], *elements))
+            }
+        }
     }
 
     /// The words as i32.
     pub fn i32_mut(&mut self) -> &mut [i32] {
         bytemuck::cast_slice_mut(self.u32_mut())
     }
+}
+
+impl Drop for WriteGuard<'_> {
+    fn drop(&mut self) {
+        if let Some(values) = self.widened.take() {
+            let halves: &mut [f16] = bytemuck::cast_slice_mut(self.u32_mut());
+            halves[..values.len()].convert_from_f32_slice(&values);
+        }
+    }
+}
+
+/// The first `elements` f16s of `words`.
+pub(super) fn widened(words: &[u32], elements: usize) -> Vec<f32> {
+    let halves: &[f16] = bytemuck::cast_slice(words);
+    halves[..elements].to_f32_vec()
 }

@@ -12,7 +12,7 @@ use super::pipeline::Caches;
 use super::pool::{MemoryStats, Pool};
 use super::profile::{Profile, Timestamps};
 use super::submission::{Copy, Recorder};
-use super::{Error, Readback};
+use super::{Error, Format};
 
 pub(super) struct Gpu {
     device: wgpu::Device,
@@ -20,6 +20,8 @@ pub(super) struct Gpu {
     pub(super) name: String,
     pub(super) limits: Limits,
     pub(super) software: bool,
+    /// Whether shaders may hold f16.
+    pub(super) halves: bool,
     checked: bool,
     next_id: AtomicU64,
     failure: Arc<Mutex<Option<Error>>>,
@@ -76,6 +78,7 @@ impl Gpu {
                     .then_some(info.subgroup_min_size),
             },
             software: is_software(adapter),
+            halves: device.features().contains(wgpu::Features::SHADER_F16),
             checked: options.checked,
             next_id: AtomicU64::new(0),
             failure,
@@ -134,11 +137,11 @@ impl Gpu {
         }
     }
 
-    pub(super) fn run<K: Kernel>(&self, kernel: &K, launch: Launch) {
+    pub(super) fn run<K: Kernel>(&self, kernel: &K, format: Format, launch: Launch) {
         let mut state = self.state();
         let State { caches, recorder, timestamps, .. } = &mut *state;
         let bindings = kernel.bindings();
-        let pipeline = caches.pipeline(&self.device, kernel, self.checked);
+        let pipeline = caches.pipeline(&self.device, kernel, format, self.checked);
         let group = caches.bind_group(&self.device, &pipeline, kernel, &bindings);
         for binding in &bindings {
             recorder.touch(binding.buffer.gpu().1);
@@ -181,7 +184,7 @@ impl Gpu {
     }
 
     /// Adds a copy of `buffer` to the open batch.
-    pub(super) fn read_later(self: &Arc<Self>, buffer: &Buffer) -> Readback {
+    pub(super) fn read_later(&self, buffer: &Buffer) -> Pending {
         let bytes = (4 * buffer.words() as u64).max(4);
         let size = bytes.next_power_of_two();
         let mut state = self.state();
@@ -193,10 +196,7 @@ impl Gpu {
         let source = (buffer.gpu().0, 4 * buffer.offset() as u64);
         state.recorder.touch(buffer.gpu().1);
         state.recorder.copy(&self.device, source, copy);
-        Readback::pending(
-            self.clone(),
-            Pending { staging, words: buffer.words(), submission, receiver },
-        )
+        Pending { staging, words: buffer.words(), submission, receiver }
     }
 
     /// Waits for the submission that holds a copy, and for none after it; takes the words.

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use super::Error;
 use super::adapter::{Selector, choose, instance};
-use super::buffer::{Allocation, Buffer, Storage};
+use super::buffer::{Allocation, Buffer, Storage, widened};
 use super::gpu::{Gpu, Pending};
-use super::kernel::{Kernel, Launch};
+use super::kernel::{Kernel, Launch, element_format};
 use super::pool::{MemoryStats, Pool, class_of};
 use super::profile::{Event, Profile};
+use super::{Error, Format};
 
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -115,6 +115,14 @@ impl Device {
         }
     }
 
+    /// Whether kernels may read and write buffers of `format`.
+    pub fn supports(&self, format: Format) -> bool {
+        match &self.inner.backend {
+            Backend::Gpu(gpu) => format == Format::Word || gpu.halves,
+            Backend::Cpu { .. } => true,
+        }
+    }
+
     /// Whether two handles mean the same device.
     pub fn is(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.inner, &other.inner)
@@ -125,16 +133,24 @@ impl Device {
     /// # Panics
     /// Unwinds with [`Error::OutOfMemory`] or [`Error::BindingTooLarge`], see [`super::catch`].
     pub fn buffer(&self, words: usize) -> Buffer {
-        let class = class_of(words);
+        self.buffer_of(Format::Word, words)
+    }
+
+    /// As [`Device::buffer`], for `elements` of a format.
+    ///
+    /// # Panics
+    /// As [`Device::buffer`].
+    pub fn buffer_of(&self, format: Format, elements: usize) -> Buffer {
+        let class = class_of(format.words(elements));
         let pool = &self.inner.pool;
         let storage = match &self.inner.backend {
             Backend::Cpu { .. } => pool.take(class, |_| Storage::Cpu(RwLock::new(vec![0; class]))),
             Backend::Gpu(gpu) => pool.take(class, gpu.allocate(class, pool)),
         };
         let allocation = Allocation { storage: Some(storage), class, pool: pool.clone() };
-        let buffer = Buffer::new(allocation, words);
+        let buffer = Buffer::new(allocation, elements, format);
         if self.is_cpu() && self.inner.options.checked {
-            buffer.write_shared().f32_mut().fill(f32::NAN);
+            buffer.write_shared().u32_mut().fill(u32::MAX); // NaN in either format
         }
         buffer
     }
@@ -181,6 +197,7 @@ impl Device {
         if launch.groups.contains(&0) {
             return;
         }
+        let format = element_format::<K>(&kernel.bindings());
         let numerics = self.inner.options.check_numerics.then(|| watched(&kernel));
         match &self.inner.backend {
             Backend::Cpu { events, opened } if self.inner.options.profile => {
@@ -196,7 +213,7 @@ impl Device {
                 events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
             Backend::Cpu { .. } => kernel.on_cpu(),
-            Backend::Gpu(gpu) => gpu.run(&kernel, launch),
+            Backend::Gpu(gpu) => gpu.run(&kernel, format, launch),
         }
         for (tensor, buffer) in numerics.into_iter().flatten() {
             self.expect_finite(&format!("{}.{}", K::STEM, K::ENTRY), tensor, &buffer);
@@ -211,7 +228,7 @@ impl Device {
         }
     }
 
-    /// Copies a buffer to the host, waiting for all that came before.
+    /// Copies a buffer to the host as f32, waiting for all that came before.
     pub fn read_f32(&self, buffer: &Buffer) -> Vec<f32> {
         self.read_later(buffer).f32()
     }
@@ -223,10 +240,11 @@ impl Device {
 
     /// Starts copying a buffer to the host; the copy is of now, whenever it is taken.
     pub fn read_later(&self, buffer: &Buffer) -> Readback {
-        match &self.inner.backend {
-            Backend::Cpu { .. } => Readback(Reading::Here(buffer.read().u32().to_vec())),
-            Backend::Gpu(gpu) => gpu.read_later(buffer),
-        }
+        let reading = match &self.inner.backend {
+            Backend::Cpu { .. } => Reading::Here(buffer.read().u32().to_vec()),
+            Backend::Gpu(gpu) => Reading::OnItsWay(gpu.clone(), gpu.read_later(buffer)),
+        };
+        Readback { reading, elements: buffer.elements(), format: buffer.format() }
     }
 
     /// Sends what is recorded to the device.
@@ -278,7 +296,11 @@ fn watched<K: Kernel>(kernel: &K) -> Vec<(&'static str, Buffer)> {
 }
 
 /// A copy on its way to the host.
-pub struct Readback(Reading);
+pub struct Readback {
+    reading: Reading,
+    elements: usize,
+    format: Format,
+}
 
 enum Reading {
     Here(Vec<u32>),
@@ -286,20 +308,21 @@ enum Reading {
 }
 
 impl Readback {
-    pub(super) fn pending(gpu: Arc<Gpu>, pending: Pending) -> Self {
-        Self(Reading::OnItsWay(gpu, pending))
-    }
-
-    /// Waits for the copy.
+    /// Waits for the copy of the words.
     pub fn u32(self) -> Vec<u32> {
-        match self.0 {
+        match self.reading {
             Reading::Here(words) => words,
             Reading::OnItsWay(gpu, pending) => gpu.finish_read(pending),
         }
     }
 
-    /// Waits for the copy.
+    /// Waits for the copy of the elements, as f32.
     pub fn f32(self) -> Vec<f32> {
-        bytemuck::cast_vec(self.u32())
+        let Self { elements, format, .. } = self;
+        let words = self.u32();
+        match format {
+            Format::Word => bytemuck::cast_vec(words),
+            Format::Half => widened(&words, elements),
+        }
     }
 }

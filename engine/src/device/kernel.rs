@@ -1,6 +1,6 @@
 //! What a generated signature tells the device about itself.
 
-use super::Buffer;
+use super::{Buffer, Format};
 
 /// One entry point of a shader with everything bound, ready to run. Implemented by generated code only.
 pub trait Kernel {
@@ -42,8 +42,31 @@ pub struct Binding<'a> {
     pub read_only: bool,
     /// Whether this entry point writes it.
     pub written: bool,
-    /// Bytes of one element, the least that can be bound.
+    /// Bytes of one element, the least that can be bound; of f32 where it may be either.
     pub element_bytes: u32,
+    /// Whether WGSL declares it in terms of `Element`, so that it may hold f32 or f16.
+    pub any_float: bool,
+}
+
+/// The format of the bindings that may have either; they agree, and the others are words.
+///
+/// # Panics
+/// With the kernel and the binding that does not fit.
+pub(super) fn element_format<K: Kernel>(bindings: &[Binding<'_>]) -> Format {
+    let mut free = bindings.iter().filter(|binding| binding.any_float);
+    let format = free.next().map_or(Format::Word, |binding| binding.buffer.format());
+    for binding in bindings {
+        let expected = if binding.any_float { format } else { Format::Word };
+        let found = binding.buffer.format();
+        assert!(
+            found == expected,
+            "{}.{}: {} lies as {found:?}, expected {expected:?}",
+            K::STEM,
+            K::ENTRY,
+            binding.name
+        );
+    }
+    format
 }
 
 /// How many workgroups to start, and what they cost by formula.

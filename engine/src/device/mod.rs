@@ -6,6 +6,7 @@
 mod adapter;
 mod buffer;
 mod error;
+mod format;
 mod gpu;
 mod handle;
 mod kernel;
@@ -17,6 +18,7 @@ mod submission;
 pub use adapter::{AdapterSummary, Selector, adapters};
 pub use buffer::{Buffer, ReadGuard, WriteGuard};
 pub use error::{Error, catch};
+pub use format::Format;
 pub use handle::{Device, Limits, Options, Readback};
 pub use kernel::{Binding, Kernel, Launch};
 pub use pool::MemoryStats;

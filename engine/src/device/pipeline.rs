@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wgpu::util::DeviceExt;
 
+use super::Format;
 use super::kernel::{Binding, Kernel};
 
 /// A compiled entry point and the layout of its bindings.
@@ -14,15 +15,15 @@ pub(super) struct Pipeline {
     layout: wgpu::BindGroupLayout,
 }
 
-/// Stem, entry point and the bits of its constants.
-type PipelineKey = (&'static str, &'static str, Vec<u64>);
+/// Stem, entry point, what an `Element` is, and the bits of its constants.
+type PipelineKey = (&'static str, &'static str, Format, Vec<u64>);
 /// Pipeline, uniforms, and (buffer, first word, words) of every binding.
 type GroupKey = (u32, u32, Vec<(u64, usize, usize)>);
 
 /// What a device has compiled and bound so far.
 #[derive(Default)]
 pub(super) struct Caches {
-    modules: HashMap<&'static str, wgpu::ShaderModule>,
+    modules: HashMap<(&'static str, Format), wgpu::ShaderModule>,
     pipelines: HashMap<PipelineKey, Arc<Pipeline>>,
     uniforms: HashMap<Vec<u8>, (u32, wgpu::Buffer)>,
     groups: HashMap<GroupKey, wgpu::BindGroup>,
@@ -37,15 +38,17 @@ impl Caches {
         &mut self,
         device: &wgpu::Device,
         kernel: &K,
+        format: Format,
         checked: bool,
     ) -> Arc<Pipeline> {
         let constants = kernel.constants();
         let bits = constants.iter().map(|(_, value)| value.to_bits()).collect();
-        let key: PipelineKey = (K::STEM, K::ENTRY, bits);
+        let key: PipelineKey = (K::STEM, K::ENTRY, format, bits);
         if let Some(pipeline) = self.pipelines.get(&key) {
             return pipeline.clone();
         }
-        let module = self.modules.entry(K::STEM).or_insert_with(|| module::<K>(device, checked));
+        let compiled = self.modules.entry((K::STEM, format));
+        let module = compiled.or_insert_with(|| module::<K>(device, format, checked));
         let layout = layout(device, kernel);
         let label = format!("{}.{}", K::STEM, K::ENTRY);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -140,14 +143,19 @@ impl Caches {
 }
 
 fn bound_bytes(binding: &Binding<'_>) -> u64 {
-    let bytes = 4 * binding.buffer.words() as u64;
-    bytes.next_multiple_of(u64::from(binding.element_bytes)).max(u64::from(binding.element_bytes))
+    let element = least_bytes(binding);
+    (4 * binding.buffer.words() as u64).next_multiple_of(element).max(element)
 }
 
-fn module<K: Kernel>(device: &wgpu::Device, checked: bool) -> wgpu::ShaderModule {
+/// Bytes of one element as WGSL declares it, a whole word at least.
+fn least_bytes(binding: &Binding<'_>) -> u64 {
+    (u64::from(binding.element_bytes) * binding.buffer.format().bytes() as u64 / 4).max(4)
+}
+
+fn module<K: Kernel>(device: &wgpu::Device, format: Format, checked: bool) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(K::STEM),
-        source: wgpu::ShaderSource::Wgsl(K::SOURCE.into()),
+        source: wgpu::ShaderSource::Wgsl([format.prelude(), K::SOURCE].concat().into()),
     };
     if checked {
         return device.create_shader_module(descriptor);
@@ -177,7 +185,7 @@ fn layout<K: Kernel>(device: &wgpu::Device, kernel: &K) -> wgpu::BindGroupLayout
     }
     entries.extend(kernel.bindings().iter().map(|binding| {
         let ty = wgpu::BufferBindingType::Storage { read_only: binding.read_only };
-        entry(binding.slot, ty, u64::from(binding.element_bytes))
+        entry(binding.slot, ty, least_bytes(binding))
     }));
     device.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor {
         label: Some(K::STEM),

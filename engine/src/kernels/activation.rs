@@ -36,8 +36,8 @@ impl Kernel for ReluForward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -73,9 +73,9 @@ impl Kernel for ReluBackward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -110,8 +110,8 @@ impl Kernel for TanhForward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -147,9 +147,9 @@ impl Kernel for TanhBackward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -184,8 +184,8 @@ impl Kernel for SiluForward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -221,9 +221,9 @@ impl Kernel for SiluBackward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

@@ -46,13 +46,13 @@ impl Kernel for Step<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "rates", slot: 1, buffer: self.rates, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "state", slot: 2, buffer: self.state, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "decay", slot: 3, buffer: self.decay, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "gradient", slot: 4, buffer: self.gradient, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "values", slot: 5, buffer: &*self.values, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "first_moment", slot: 6, buffer: &*self.first_moment, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "second_moment", slot: 7, buffer: &*self.second_moment, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "rates", slot: 1, buffer: self.rates, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "state", slot: 2, buffer: self.state, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "decay", slot: 3, buffer: self.decay, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "gradient", slot: 4, buffer: self.gradient, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "values", slot: 5, buffer: &*self.values, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "first_moment", slot: 6, buffer: &*self.first_moment, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "second_moment", slot: 7, buffer: &*self.second_moment, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

@@ -37,9 +37,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 

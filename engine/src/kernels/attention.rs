@@ -57,14 +57,14 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "lengths", slot: 4, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bits", slot: 5, buffer: self.bits, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "key", slot: 6, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "lse", slot: 8, buffer: &*self.lse, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "lengths", slot: 4, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "bits", slot: 5, buffer: self.bits, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "key", slot: 6, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "lse", slot: 8, buffer: &*self.lse, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

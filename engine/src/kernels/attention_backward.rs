@@ -57,13 +57,13 @@ impl Kernel for BackwardRows<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "y", slot: 4, buffer: self.y, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "lse", slot: 6, buffer: self.lse, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "lengths", slot: 7, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bits", slot: 8, buffer: self.bits, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "key", slot: 9, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "notes", slot: 10, buffer: &*self.notes, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "y", slot: 4, buffer: self.y, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "lse", slot: 6, buffer: self.lse, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "lengths", slot: 7, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "bits", slot: 8, buffer: self.bits, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "key", slot: 9, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "notes", slot: 10, buffer: &*self.notes, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -118,12 +118,12 @@ impl Kernel for BackwardQueries<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dq", slot: 11, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 11, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 
@@ -179,13 +179,13 @@ impl Kernel for BackwardKeys<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dk", slot: 12, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "dv", slot: 13, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dk", slot: 12, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dv", slot: 13, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 

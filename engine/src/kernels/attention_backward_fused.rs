@@ -59,14 +59,14 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "notes", slot: 5, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dq", slot: 6, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "dk", slot: 7, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "dv", slot: 8, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "notes", slot: 5, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 6, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dk", slot: 7, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dv", slot: 8, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 

@@ -54,12 +54,12 @@ impl Kernel for BackwardQueries<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dq", slot: 11, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 11, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -115,13 +115,13 @@ impl Kernel for BackwardKeys<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dk", slot: 12, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "dv", slot: 13, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dk", slot: 12, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "dv", slot: 13, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

@@ -35,8 +35,8 @@ impl Kernel for SumStrips<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -70,8 +70,8 @@ impl Kernel for Combine<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "strip_sums", slot: 3, buffer: self.strip_sums, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 4, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "strip_sums", slot: 3, buffer: self.strip_sums, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 4, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -105,8 +105,8 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dx", slot: 6, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dx", slot: 6, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

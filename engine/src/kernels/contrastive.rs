@@ -44,12 +44,12 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "candidate_ids", slot: 1, buffer: self.candidate_ids, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "scores", slot: 4, buffer: self.scores, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "row_max", slot: 5, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_sum", slot: 6, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_losses", slot: 7, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "candidate_ids", slot: 1, buffer: self.candidate_ids, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "scores", slot: 4, buffer: self.scores, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_max", slot: 5, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_sum", slot: 6, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_losses", slot: 7, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -95,12 +95,12 @@ impl Kernel for BackwardScores<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "candidate_ids", slot: 1, buffer: self.candidate_ids, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "row_weight", slot: 3, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "scores", slot: 4, buffer: &*self.scores, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_max", slot: 5, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "row_sum", slot: 6, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "candidate_ids", slot: 1, buffer: self.candidate_ids, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "targets", slot: 2, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_weight", slot: 3, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "scores", slot: 4, buffer: &*self.scores, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_max", slot: 5, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_sum", slot: 6, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
         ]
     }
 

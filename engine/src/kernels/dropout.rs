@@ -39,9 +39,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "key", slot: 1, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "x", slot: 2, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "key", slot: 1, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "x", slot: 2, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

@@ -38,9 +38,9 @@ impl Kernel for Subtract<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -77,9 +77,9 @@ impl Kernel for Multiply<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -114,8 +114,8 @@ impl Kernel for Scale<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -151,9 +151,9 @@ impl Kernel for AddScaled<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -188,8 +188,8 @@ impl Kernel for Assign<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "total", slot: 4, buffer: &*self.total, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "total", slot: 4, buffer: &*self.total, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -223,8 +223,8 @@ impl Kernel for Accumulate<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "total", slot: 4, buffer: &*self.total, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "total", slot: 4, buffer: &*self.total, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

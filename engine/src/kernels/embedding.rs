@@ -37,9 +37,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "table", slot: 1, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "ids", slot: 2, buffer: self.ids, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "table", slot: 1, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "ids", slot: 2, buffer: self.ids, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -78,10 +78,10 @@ impl Kernel for BackwardPieces<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "pieces", slot: 7, buffer: self.pieces, float: false, read_only: true, written: false, element_bytes: 8 },
-            Binding { name: "partials", slot: 8, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "pieces", slot: 7, buffer: self.pieces, float: false, read_only: true, written: false, element_bytes: 8, any_float: false },
+            Binding { name: "partials", slot: 8, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -115,7 +115,7 @@ impl Kernel for Clear<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "zeros", slot: 11, buffer: &*self.zeros, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "zeros", slot: 11, buffer: &*self.zeros, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -154,11 +154,11 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "segments", slot: 6, buffer: self.segments, float: false, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "piece_sums", slot: 9, buffer: self.piece_sums, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dtable", slot: 10, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "segments", slot: 6, buffer: self.segments, float: false, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "piece_sums", slot: 9, buffer: self.piece_sums, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dtable", slot: 10, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

@@ -38,9 +38,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "row_losses", slot: 1, buffer: self.row_losses, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "loss", slot: 3, buffer: &*self.loss, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "row_losses", slot: 1, buffer: self.row_losses, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "loss", slot: 3, buffer: &*self.loss, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -75,8 +75,8 @@ impl Kernel for Accumulate<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "share", slot: 5, buffer: self.share, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "share", slot: 5, buffer: self.share, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -110,8 +110,8 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dloss", slot: 4, buffer: self.dloss, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "dloss", slot: 4, buffer: self.dloss, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "gradient", slot: 6, buffer: &*self.gradient, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

@@ -37,9 +37,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "rows", slot: 2, buffer: self.rows, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "rows", slot: 2, buffer: self.rows, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -76,9 +76,9 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "slots", slot: 5, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dx", slot: 6, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "slots", slot: 5, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dx", slot: 6, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

@@ -37,8 +37,8 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 
@@ -74,9 +74,9 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 

@@ -43,11 +43,11 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "beta", slot: 5, buffer: self.beta, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "moments", slot: 8, buffer: &*self.moments, float: true, read_only: false, written: true, element_bytes: 8 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "beta", slot: 5, buffer: self.beta, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "moments", slot: 8, buffer: &*self.moments, float: true, read_only: false, written: true, element_bytes: 8, any_float: false },
         ]
     }
 
@@ -96,14 +96,14 @@ impl Kernel for ForwardResidual<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "residual", slot: 2, buffer: self.residual, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "key", slot: 3, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "beta", slot: 5, buffer: self.beta, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "h", slot: 6, buffer: &*self.h, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "moments", slot: 8, buffer: &*self.moments, float: true, read_only: false, written: true, element_bytes: 8 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "residual", slot: 2, buffer: self.residual, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "key", slot: 3, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "beta", slot: 5, buffer: self.beta, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "h", slot: 6, buffer: &*self.h, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "y", slot: 7, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "moments", slot: 8, buffer: &*self.moments, float: true, read_only: false, written: true, element_bytes: 8, any_float: false },
         ]
     }
 
@@ -149,11 +149,11 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8 },
-            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dh", slot: 10, buffer: &*self.dh, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8, any_float: false },
+            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dh", slot: 10, buffer: &*self.dh, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 
@@ -200,13 +200,13 @@ impl Kernel for BackwardDropout<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "key", slot: 3, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8 },
-            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dh", slot: 10, buffer: &*self.dh, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "dx", slot: 11, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "key", slot: 3, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "gamma", slot: 4, buffer: self.gamma, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8, any_float: false },
+            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dh", slot: 10, buffer: &*self.dh, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dx", slot: 11, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 
@@ -251,11 +251,11 @@ impl Kernel for BackwardParams<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8 },
-            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "partial_dgamma", slot: 12, buffer: &*self.partial_dgamma, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "partial_dbeta", slot: 13, buffer: &*self.partial_dbeta, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "h", slot: 6, buffer: self.h, float: true, read_only: false, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "moments", slot: 8, buffer: self.moments, float: true, read_only: false, written: false, element_bytes: 8, any_float: false },
+            Binding { name: "dy", slot: 9, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "partial_dgamma", slot: 12, buffer: &*self.partial_dgamma, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "partial_dbeta", slot: 13, buffer: &*self.partial_dbeta, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -296,10 +296,10 @@ impl Kernel for SumParams<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "partial_dgamma", slot: 12, buffer: self.partial_dgamma, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "partial_dbeta", slot: 13, buffer: self.partial_dbeta, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "dgamma", slot: 14, buffer: &*self.dgamma, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "dbeta", slot: 15, buffer: &*self.dbeta, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "partial_dgamma", slot: 12, buffer: self.partial_dgamma, float: true, read_only: false, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "partial_dbeta", slot: 13, buffer: self.partial_dbeta, float: true, read_only: false, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dgamma", slot: 14, buffer: &*self.dgamma, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dbeta", slot: 15, buffer: &*self.dbeta, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

@@ -42,11 +42,11 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "row_max", slot: 4, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_sum", slot: 5, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_losses", slot: 6, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_max", slot: 4, buffer: &*self.row_max, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_sum", slot: 5, buffer: &*self.row_sum, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_losses", slot: 6, buffer: &*self.row_losses, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -89,11 +89,11 @@ impl Kernel for BackwardLogits<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "logits", slot: 3, buffer: &*self.logits, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "row_max", slot: 4, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "row_sum", slot: 5, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4 },
+            Binding { name: "targets", slot: 1, buffer: self.targets, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_weight", slot: 2, buffer: self.row_weight, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "logits", slot: 3, buffer: &*self.logits, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "row_max", slot: 4, buffer: self.row_max, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "row_sum", slot: 5, buffer: self.row_sum, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -130,8 +130,8 @@ impl Kernel for BackwardBias<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dbias", slot: 7, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "logits", slot: 3, buffer: self.logits, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dbias", slot: 7, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

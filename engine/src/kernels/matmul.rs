@@ -22,7 +22,7 @@ pub struct Forward<'a> {
     pub a: &'a Buffer,
     /// `[B, K, N]` or `[B, N, K]`
     pub b: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -39,9 +39,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -50,6 +50,45 @@ impl Kernel for Forward<'_> {
         let b = self.b.read();
         let mut c = self.c.write();
         crate::cpu::matmul::forward(&self.params, (a.f32(), b.f32()), c.f32_mut());
+    }
+}
+
+/// Entry point `forward_wide`: reads a, b; writes wide.
+pub struct ForwardWide<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[B, M, K]` or `[B, K, M]`
+    pub a: &'a Buffer,
+    /// `[B, K, N]` or `[B, N, K]`
+    pub b: &'a Buffer,
+    /// `[splits, B, M, N]` sums, f32 whatever an Element is
+    pub wide: &'a mut Buffer,
+}
+
+impl Kernel for ForwardWide<'_> {
+    const STEM: &'static str = "matmul";
+    const ENTRY: &'static str = "forward_wide";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "wide", slot: 6, buffer: &*self.wide, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let a = self.a.read();
+        let b = self.b.read();
+        let mut wide = self.wide.write();
+        crate::cpu::matmul::forward_wide(&self.params, (a.f32(), b.f32()), wide.f32_mut());
     }
 }
 
@@ -63,7 +102,7 @@ pub struct ForwardBias<'a> {
     pub b: &'a Buffer,
     /// `[N]`
     pub bias: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -80,10 +119,10 @@ impl Kernel for ForwardBias<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -106,7 +145,7 @@ pub struct ForwardGelu<'a> {
     pub b: &'a Buffer,
     /// `[N]`
     pub bias: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
     /// `[B, M, N]` what GELU is applied to, kept for backward
     pub u: &'a mut Buffer,
@@ -125,11 +164,11 @@ impl Kernel for ForwardGelu<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "u", slot: 5, buffer: &*self.u, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
+            Binding { name: "u", slot: 5, buffer: &*self.u, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -143,14 +182,14 @@ impl Kernel for ForwardGelu<'_> {
     }
 }
 
-/// Entry point `reduce`: reads partials; writes c.
+/// Entry point `reduce`: reads wide; writes c.
 pub struct Reduce<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
-    /// `[splits, B, M, N]`
-    pub partials: &'a Buffer,
+    /// `[splits, B, M, N]` sums, f32 whatever an Element is
+    pub wide: &'a Buffer,
 }
 
 impl Kernel for Reduce<'_> {
@@ -166,14 +205,14 @@ impl Kernel for Reduce<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "partials", slot: 6, buffer: self.partials, float: true, read_only: true, written: false, element_bytes: 4 },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
+            Binding { name: "wide", slot: 6, buffer: self.wide, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
         ]
     }
 
     fn on_cpu(self) {
-        let partials = self.partials.read();
+        let wide = self.wide.read();
         let mut c = self.c.write();
-        crate::reference::matmul::reduce::<f32>(&self.params, partials.f32(), c.f32_mut());
+        crate::reference::matmul::reduce::<f32>(&self.params, wide.f32(), c.f32_mut());
     }
 }

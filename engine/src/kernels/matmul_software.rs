@@ -21,7 +21,7 @@ pub struct Forward<'a> {
     pub a: &'a Buffer,
     /// `[B, K, N]` or `[B, N, K]`
     pub b: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -38,9 +38,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -49,6 +49,45 @@ impl Kernel for Forward<'_> {
         let b = self.b.read();
         let mut c = self.c.write();
         crate::cpu::matmul::forward(&self.params, (a.f32(), b.f32()), c.f32_mut());
+    }
+}
+
+/// Entry point `forward_wide`: reads a, b; writes wide.
+pub struct ForwardWide<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[B, M, K]` or `[B, K, M]`
+    pub a: &'a Buffer,
+    /// `[B, K, N]` or `[B, N, K]`
+    pub b: &'a Buffer,
+    /// `[splits, B, M, N]` sums, f32 whatever an Element is
+    pub wide: &'a mut Buffer,
+}
+
+impl Kernel for ForwardWide<'_> {
+    const STEM: &'static str = "matmul_software";
+    const ENTRY: &'static str = "forward_wide";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [16, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "wide", slot: 6, buffer: &*self.wide, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let a = self.a.read();
+        let b = self.b.read();
+        let mut wide = self.wide.write();
+        crate::cpu::matmul::forward_wide(&self.params, (a.f32(), b.f32()), wide.f32_mut());
     }
 }
 
@@ -62,7 +101,7 @@ pub struct ForwardBias<'a> {
     pub b: &'a Buffer,
     /// `[N]`
     pub bias: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
 }
 
@@ -79,10 +118,10 @@ impl Kernel for ForwardBias<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -105,7 +144,7 @@ pub struct ForwardGelu<'a> {
     pub b: &'a Buffer,
     /// `[N]`
     pub bias: &'a Buffer,
-    /// `[B, M, N]`, from forward `[splits, B, M, N]`
+    /// `[B, M, N]`
     pub c: &'a mut Buffer,
     /// `[B, M, N]` what GELU is applied to, kept for backward
     pub u: &'a mut Buffer,
@@ -124,11 +163,11 @@ impl Kernel for ForwardGelu<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "u", slot: 5, buffer: &*self.u, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "a", slot: 1, buffer: self.a, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "b", slot: 2, buffer: self.b, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "bias", slot: 3, buffer: self.bias, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "c", slot: 4, buffer: &*self.c, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
+            Binding { name: "u", slot: 5, buffer: &*self.u, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

@@ -10,6 +10,7 @@ pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod attention_backward_software;
 pub mod attention_software;
+pub mod cast;
 pub mod column_sums;
 pub mod contrastive;
 pub mod dropout;

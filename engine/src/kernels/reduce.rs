@@ -36,8 +36,8 @@ impl Kernel for PartialSums<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -71,8 +71,8 @@ impl Kernel for Total<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "partials", slot: 2, buffer: self.partials, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "partials", slot: 2, buffer: self.partials, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -106,8 +106,8 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

@@ -39,10 +39,10 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "values", slot: 2, buffer: self.values, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "slots", slot: 3, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "y", slot: 4, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "values", slot: 2, buffer: self.values, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "slots", slot: 3, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 4, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -80,9 +80,9 @@ impl Kernel for BackwardX<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "slots", slot: 3, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dx", slot: 7, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "slots", slot: 3, buffer: self.slots, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "dx", slot: 7, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 
@@ -119,9 +119,9 @@ impl Kernel for BackwardValues<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "rows", slot: 6, buffer: self.rows, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dvalues", slot: 8, buffer: &*self.dvalues, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
+            Binding { name: "rows", slot: 6, buffer: self.rows, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dvalues", slot: 8, buffer: &*self.dvalues, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

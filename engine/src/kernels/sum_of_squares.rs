@@ -36,8 +36,8 @@ impl Kernel for PartialSums<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "gradient", slot: 1, buffer: self.gradient, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "gradient", slot: 1, buffer: self.gradient, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "partials", slot: 2, buffer: &*self.partials, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -71,8 +71,8 @@ impl Kernel for Clip<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "partials", slot: 2, buffer: self.partials, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "state", slot: 3, buffer: &*self.state, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "partials", slot: 2, buffer: self.partials, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "state", slot: 3, buffer: &*self.state, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

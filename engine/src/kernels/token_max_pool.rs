@@ -39,10 +39,10 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "logits", slot: 1, buffer: self.logits, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "visible", slot: 2, buffer: self.visible, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "z", slot: 3, buffer: &*self.z, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "positions", slot: 4, buffer: &*self.positions, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "logits", slot: 1, buffer: self.logits, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "visible", slot: 2, buffer: self.visible, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "z", slot: 3, buffer: &*self.z, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 4, buffer: &*self.positions, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -80,9 +80,9 @@ impl Kernel for Count<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -115,7 +115,7 @@ impl Kernel for Scan<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "starts", slot: 8, buffer: &*self.starts, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -152,10 +152,10 @@ impl Kernel for Fill<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "starts", slot: 8, buffer: self.starts, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "entries", slot: 9, buffer: &*self.entries, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "starts", slot: 8, buffer: self.starts, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "entries", slot: 9, buffer: &*self.entries, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -197,11 +197,11 @@ impl Kernel for BackwardHidden<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "weight", slot: 7, buffer: self.weight, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "starts", slot: 8, buffer: self.starts, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "entries", slot: 9, buffer: self.entries, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dhidden", slot: 10, buffer: &*self.dhidden, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "weight", slot: 7, buffer: self.weight, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "starts", slot: 8, buffer: self.starts, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "entries", slot: 9, buffer: self.entries, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dhidden", slot: 10, buffer: &*self.dhidden, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -242,10 +242,10 @@ impl Kernel for BackwardWeight<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "hidden", slot: 6, buffer: self.hidden, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dweight", slot: 11, buffer: &*self.dweight, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "hidden", slot: 6, buffer: self.hidden, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dweight", slot: 11, buffer: &*self.dweight, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -283,9 +283,9 @@ impl Kernel for BackwardBias<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dbias", slot: 12, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "positions", slot: 4, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dz", slot: 5, buffer: self.dz, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dbias", slot: 12, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

@@ -38,9 +38,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "scores", slot: 1, buffer: self.scores, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "values", slot: 2, buffer: &*self.values, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "indices", slot: 3, buffer: &*self.indices, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "scores", slot: 1, buffer: self.scores, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "values", slot: 2, buffer: &*self.values, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "indices", slot: 3, buffer: &*self.indices, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

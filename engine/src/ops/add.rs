@@ -23,7 +23,7 @@ pub fn add(a: &Tensor, b: &Tensor) -> Tensor {
     let elements = a.shape().elements();
     let device = a.device();
     let params = Params { quads: elements.div_ceil(4) as u32 };
-    let mut y = device.buffer(elements);
+    let mut y = a.buffer_like(elements);
     let launch = Launch::lanes(elements.div_ceil(4), 256).flops(elements).words(3 * elements);
     device.run(Forward { params, a: a.buffer(), b: b.buffer(), y: &mut y }, launch);
     Tensor::new(device, a.shape().clone(), y).record("add", [a, b], Saved)

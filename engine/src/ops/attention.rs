@@ -1,7 +1,7 @@
 //! Scaled dot-product attention of all heads at once, without the matrix of weights.
 
 use super::visibility::Visibility;
-use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::device::{Buffer, Device, Format, Kernel, Launch};
 use crate::kernels::attention::{self as tiled, Constants, Params};
 use crate::kernels::attention_backward::{self as walks, BackwardRows};
 use crate::kernels::{
@@ -21,8 +21,8 @@ const EMULATED_SUBGROUP: u32 = 8;
 
 /// Runs an entry point of the tiled shader, or of its variant for emulated GPUs: the same fields, another text.
 macro_rules! run {
-    ($device:expr, $launch:expr, $tiled:ident | $software:ident :: $entry:ident { $($field:ident: $value:expr),+ $(,)? }) => {
-        if is_emulated($device) {
+    ($device:expr, $emulated:expr, $launch:expr, $tiled:ident | $software:ident :: $entry:ident { $($field:ident: $value:expr),+ $(,)? }) => {
+        if $emulated {
             $device.run($software::$entry { $($field: $value),+ }, $launch);
         } else {
             $device.run($tiled::$entry { $($field: $value),+ }, $launch);
@@ -82,24 +82,28 @@ pub fn attention(
         site: dropout.map_or(0, |dropout| dropout.site),
         first_row: dropout.map_or(0, |dropout| dropout.first_row),
     };
-    // What is absent is never read; any buffer may stand in its place.
-    let or_any = |tensor: Option<&Tensor>| tensor.unwrap_or(q).buffer().clone();
+    // What is absent is never read; anything may stand in its place.
+    let or_any = |tensor: Option<&Tensor>| {
+        tensor.map_or_else(|| device.buffer(2), |tensor| tensor.buffer().clone())
+    };
     let lengths = or_any(visibility.lengths.as_ref());
     let bits = or_any(visibility.bits.as_ref());
     let key = or_any(dropout.map(|dropout| &dropout.key));
 
-    let mut y = device.buffer(q.shape().elements());
+    let mut y = q.buffer_like(q.shape().elements());
     let mut lse = device.buffer(batch * heads * queries);
     let launch = tiles(queries, &params)
         .flops(2 * products(&params))
         .words(2 * q.shape().elements() + 2 * k.shape().elements());
+    let emulated = is_emulated(device, q.format());
     run!(
         device,
+        emulated,
         launch,
         tiled
             | attention_software::Forward {
                 params: params,
-                constants: Constants { chunks: chunks(device, &params) },
+                constants: Constants { chunks: chunks(device, q.format(), &params) },
                 q: q.buffer(),
                 k: k.buffer(),
                 v: v.buffer(),
@@ -168,7 +172,9 @@ impl Saved {
         device.run(
             BackwardRows {
                 params: bytemuck::cast(self.params),
-                constants: walks::Constants { chunks: chunks(device, &self.params) },
+                constants: walks::Constants {
+                    chunks: chunks(device, self.q.format(), &self.params),
+                },
                 y: &self.y,
                 dy,
                 lse: &self.lse,
@@ -184,19 +190,27 @@ impl Saved {
         notes
     }
 
+    /// Room for the gradient of q, k or v.
+    fn like(&self, device: &Device, of: &Buffer) -> Buffer {
+        device.buffer_of(of.format(), of.elements())
+    }
+
     /// dq.
     fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
-        let mut dq = device.buffer(self.q.words());
+        let mut dq = self.like(device, &self.q);
         let launch = tiles(self.params.queries as usize, &self.params)
             .flops(3 * products(&self.params))
-            .words(3 * self.q.words() + 2 * self.k.words());
+            .words(3 * self.q.elements() + 2 * self.k.elements());
         run!(
             device,
+            is_emulated(device, self.q.format()),
             launch,
             walks
                 | attention_backward_software::BackwardQueries {
                     params: bytemuck::cast(self.params),
-                    constants: walks::Constants { chunks: chunks(device, &self.params) },
+                    constants: walks::Constants {
+                        chunks: chunks(device, self.q.format(), &self.params)
+                    },
                     q: &self.q,
                     k: &self.k,
                     v: &self.v,
@@ -210,17 +224,20 @@ impl Saved {
 
     /// dk and dv.
     fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
-        let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
+        let (mut dk, mut dv) = (self.like(device, &self.k), self.like(device, &self.k));
         let launch = tiles(self.params.keys as usize, &self.params)
             .flops(4 * products(&self.params))
-            .words(2 * self.q.words() + 4 * self.k.words());
+            .words(2 * self.q.elements() + 4 * self.k.elements());
         run!(
             device,
+            is_emulated(device, self.q.format()),
             launch,
             walks
                 | attention_backward_software::BackwardKeys {
                     params: bytemuck::cast(self.params),
-                    constants: walks::Constants { chunks: chunks(device, &self.params) },
+                    constants: walks::Constants {
+                        chunks: chunks(device, self.q.format(), &self.params)
+                    },
                     q: &self.q,
                     k: &self.k,
                     v: &self.v,
@@ -235,12 +252,14 @@ impl Saved {
 
     /// dq, dk and dv.
     fn in_one_walk(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 3] {
-        let mut dq = device.buffer(self.q.words());
-        let (mut dk, mut dv) = (device.buffer(self.k.words()), device.buffer(self.k.words()));
+        let mut dq = self.like(device, &self.q);
+        let (mut dk, mut dv) = (self.like(device, &self.k), self.like(device, &self.k));
         device.run(
             fused::Backward {
                 params: bytemuck::cast(self.params),
-                constants: fused::Constants { chunks: chunks(device, &self.params) },
+                constants: fused::Constants {
+                    chunks: chunks(device, self.q.format(), &self.params),
+                },
                 q: &self.q,
                 k: &self.k,
                 v: &self.v,
@@ -252,7 +271,7 @@ impl Saved {
             },
             Launch::groups([1, self.params.heads, self.params.batch])
                 .flops(5 * products(&self.params))
-                .words(3 * self.q.words() + 4 * self.k.words()),
+                .words(3 * self.q.elements() + 4 * self.k.elements()),
         );
         [dq, dk, dv]
     }
@@ -273,12 +292,14 @@ fn tiles(rows: usize, params: &Params) -> Launch {
     Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
 }
 
-/// Whether this is an emulated GPU of the kind that the software variants are written for.
-fn is_emulated(device: &Device) -> bool {
-    device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP)
+/// Whether this is an emulated GPU of the kind that the software variants are written for. They add up in the results'
+/// own memory, so these must be f32.
+fn is_emulated(device: &Device, format: Format) -> bool {
+    let lanes = device.limits().subgroup;
+    device.is_software() && lanes == Some(EMULATED_SUBGROUP) && format == Format::Word
 }
 
 /// ⌈D/32⌉; 4 for the software variants, which take any width and need not be compiled for each.
-fn chunks(device: &Device, params: &Params) -> u32 {
-    if is_emulated(device) { 4 } else { params.width.div_ceil(CHUNK_CHANNELS) }
+fn chunks(device: &Device, format: Format, params: &Params) -> u32 {
+    if is_emulated(device, format) { 4 } else { params.width.div_ceil(CHUNK_CHANNELS) }
 }

@@ -1,6 +1,6 @@
 //! The sum of the rows of a matrix.
 
-use crate::device::Launch;
+use crate::device::{Format, Launch};
 use crate::kernels::column_sums::{Backward as Spread, Combine, Params, SumStrips};
 use crate::tensor::{Backward, Tensor};
 
@@ -48,23 +48,24 @@ pub fn column_sums(x: &Tensor) -> Tensor {
         device.run(Combine { params, strip_sums: &partials, y: &mut y }, launch);
         y
     };
-    let saved = Saved { params, axes: x.shape().axes().to_vec() };
+    let saved = Saved { params, axes: x.shape().axes().to_vec(), format: x.format() };
     Tensor::new(device, [channels], y).record("column_sums", [x], saved)
 }
 
-/// Only the shape.
+/// Only how x lies.
 struct Saved {
     params: Params,
     axes: Vec<usize>,
+    format: Format,
 }
 
 impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, [to_x]: [bool; 1]) -> [Option<Tensor>; 1] {
-        let Self { params, axes } = *self;
+        let Self { params, axes, format } = *self;
         let device = dy.device();
         let dx = || {
             let elements = axes.iter().product();
-            let mut dx = device.buffer(elements);
+            let mut dx = device.buffer_of(format, elements);
             let launch = Launch::lanes(elements, 64).words(elements + params.channels as usize);
             device.run(Spread { params, dy: dy.buffer(), dx: &mut dx }, launch);
             Tensor::new(device, axes, dx)

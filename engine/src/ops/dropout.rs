@@ -49,7 +49,7 @@ fn masked(x: &Tensor, dropout: &Dropout) -> Tensor {
         threshold: dropout_threshold(dropout.probability),
         keep_scale: 1.0 / (1.0 - dropout.probability),
     };
-    let mut y = x.device().buffer(rows * channels);
+    let mut y = x.buffer_like(rows * channels);
     // Ten rounds of philox are about a hundred integer operations a quad.
     let launch = Launch::lanes(rows * channels.div_ceil(4), 256);
     let launch = launch.flops(25 * rows * channels).words(2 * rows * channels);

@@ -31,7 +31,7 @@ pub fn gather_rows(x: &Tensor, rows: &Rows) -> Tensor {
     let params =
         Params { rows_in: rows_in as u32, rows_out: rows.len() as u32, channels: channels as u32 };
     let words = rows.len() * channels;
-    let mut y = device.buffer(words);
+    let mut y = x.buffer_like(words);
     let launch = Launch::lanes(words, 64).words(2 * words + rows.len());
     device.run(Forward { params, x: x.buffer(), rows: rows.rows(), y: &mut y }, launch);
     let saved = Saved { params, rows: rows.clone(), axes: x.shape().axes().to_vec() };
@@ -51,7 +51,7 @@ impl Backward<1> for Saved {
         let device = dy.device();
         let dx = || {
             let words = axes.iter().product::<usize>();
-            let mut dx = device.buffer(words);
+            let mut dx = dy.buffer_like(words);
             let launch = Launch::lanes(words, 64);
             let launch = launch.words(words + dy.shape().elements() + rows.matrix_rows());
             let scatter = Scatter { params, dy: dy.buffer(), slots: rows.slots(), dx: &mut dx };

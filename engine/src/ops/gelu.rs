@@ -32,7 +32,7 @@ impl Gelu {
 /// Hendrycks & Gimpel 2016, arXiv:1606.08415, §2. Kernel `shaders/gelu.wgsl`.
 pub fn gelu(x: &Tensor, form: Gelu) -> Tensor {
     let (params, launch) = plan(x, form, 2);
-    let mut y = x.device().buffer(x.shape().elements());
+    let mut y = x.buffer_like(x.shape().elements());
     x.device().run(Forward { params, x: x.buffer(), y: &mut y }, launch);
     let saved = Saved { form, x: x.detach() };
     Tensor::new(x.device(), x.shape().clone(), y).record("gelu", [x], saved)
@@ -53,7 +53,7 @@ impl Backward<1> for Saved {
 pub(crate) fn gelu_backward(x: &Tensor, dy: &Tensor, form: Gelu) -> Tensor {
     let device = x.device();
     let (params, launch) = plan(x, form, 3);
-    let mut dx = device.buffer(x.shape().elements());
+    let mut dx = x.buffer_like(x.shape().elements());
     device.run(Slope { params, x: x.buffer(), dy: dy.buffer(), dx: &mut dx }, launch);
     Tensor::new(device, x.shape().clone(), dx)
 }

@@ -43,8 +43,9 @@ impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
         let Self { params, y, norm } = *self;
         let device = dy.device();
-        let mut dx = device.buffer(y.words());
-        let launch = Launch::rows(params.rows as usize).flops(6 * y.words()).words(3 * y.words());
+        let mut dx = device.buffer(y.elements());
+        let launch =
+            Launch::rows(params.rows as usize).flops(6 * y.elements()).words(3 * y.elements());
         let kernel = BackwardKernel { params, y: &y, norm: &norm, dy: dy.buffer(), dx: &mut dx };
         device.run(kernel, launch);
         [Some(Tensor::new(device, dy.shape().clone(), dx))]

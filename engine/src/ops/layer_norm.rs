@@ -1,6 +1,6 @@
 //! Layer normalisation of each row, with the residual connection and the dropout before it.
 
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Format, Launch};
 use crate::kernels::layer_norm::Params;
 use crate::kernels::{layer_norm as scalar, layer_norm_rows as by_row, layer_norm_vec4 as by_quad};
 use crate::random::{Dropout, dropout_threshold};
@@ -38,7 +38,7 @@ pub fn layer_norm(
         residual.expect_shape("layer_norm: residual", x.shape().axes());
     }
     let dropout = dropout.filter(|dropout| dropout.probability > 0.0);
-    let plan = Plan::new(x.device(), rows, channels);
+    let plan = Plan::new(x, rows, channels);
     let params = params(&plan, residual, dropout, epsilon);
     let (h, y, moments) = match (residual, dropout) {
         (None, None) => {
@@ -129,6 +129,7 @@ enum Variant {
 
 struct Plan {
     device: Device,
+    format: Format,
     rows: usize,
     channels: usize,
     variant: Variant,
@@ -146,13 +147,14 @@ macro_rules! run {
 }
 
 impl Plan {
-    fn new(device: &Device, rows: usize, channels: usize) -> Self {
+    fn new(x: &Tensor, rows: usize, channels: usize) -> Self {
+        let device = x.device();
         let variant = match (channels.is_multiple_of(4), device.is_software()) {
             (false, _) => Variant::Scalar,
             (true, false) => Variant::Quads,
             (true, true) => Variant::Rows,
         };
-        Self { device: device.clone(), rows, channels, variant }
+        Self { device: device.clone(), format: x.format(), rows, channels, variant }
     }
 
     fn forward(
@@ -189,10 +191,8 @@ impl Plan {
         beta: &Tensor,
     ) -> (Buffer, Buffer, Buffer) {
         // A shader binds all it names; what is absent has a stand-in that is never read.
-        let stand_in = |tensor: Option<&Tensor>| {
-            tensor.map_or_else(|| self.device.buffer(4), |tensor| tensor.buffer().clone())
-        };
-        let residual = stand_in(residual);
+        let stand_in = || self.device.buffer_of(self.format, 4);
+        let residual = residual.map_or_else(stand_in, |tensor| tensor.buffer().clone());
         let key = dropout.map_or_else(|| self.device.buffer(2), |d| d.key.buffer().clone());
         let (mut h, mut y) = (self.rows_buffer(), self.rows_buffer());
         let mut moments = self.device.buffer(2 * self.rows);
@@ -288,7 +288,7 @@ impl Plan {
     }
 
     fn rows_buffer(&self) -> Buffer {
-        self.device.buffer(self.rows * self.channels)
+        self.device.buffer_of(self.format, self.rows * self.channels)
     }
 
     /// A launch over rows that moves `moves` tensors of their size.

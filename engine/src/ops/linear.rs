@@ -1,19 +1,20 @@
 //! The layers that are a product: `y = x·Wᵀ + b`, and the same under GELU.
 
-use super::column_sums;
 use super::gelu::{Gelu, gelu_backward};
-use super::matmul::{Transpose, product};
+use super::matmul::{Transpose, product, product_as};
 use super::product::{Finish, Product};
-use crate::device::Buffer;
+use super::{cast, column_sums};
+use crate::device::{Buffer, Format};
 use crate::tensor::{Backward, Tensor};
 
 /// Maps rows linearly: `y = x·Wᵀ + b`.
 ///
 /// # Shapes
-/// `x: [.., I]`, `weight: [O, I]`, `bias: [O]` → `[.., O]`.
+/// `x: [.., I]`, `weight: [O, I]`, `bias: [O]` → `[.., O]`. If `x` lies as f16, so does `y`, and the f16 copy of an f32
+/// weight is multiplied; sums and the bias are f32.
 ///
 /// # Gradients
-/// Flows to all three: `dx = dy·W`, `dW = dyᵀ·x`, `db = Σ dy` over rows. Keeps `x` and `weight`.
+/// Flows to all three: `dx = dy·W`, `dW = dyᵀ·x`, `db = Σ dy` over rows, the last two in f32. Keeps `x` and `weight`.
 ///
 /// # Panics
 /// If the shapes do not fit.
@@ -22,6 +23,7 @@ use crate::tensor::{Backward, Tensor};
 /// Kernels `shaders/matmul.wgsl` and its variants; the bias is added on the way out.
 #[track_caller]
 pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
+    let weight = &cast(weight, x.format());
     let finish = bias.map_or(Finish::Plain, |bias| Finish::Bias(bias.buffer()));
     let (y, _) = forward("linear", x, weight, bias, finish);
     let saved = Saved { x: x.detach(), weight: weight.detach() };
@@ -46,6 +48,7 @@ pub fn linear(x: &Tensor, weight: &Tensor, bias: Option<&Tensor>) -> Tensor {
 /// Kernels `shaders/matmul.wgsl` and its variants, backward also `shaders/gelu.wgsl`.
 #[track_caller]
 pub fn linear_gelu(x: &Tensor, weight: &Tensor, bias: &Tensor, form: Gelu) -> Tensor {
+    let weight = &cast(weight, x.format());
     let finish = Finish::Gelu(bias.buffer(), form);
     let (y, u) = forward("linear_gelu", x, weight, Some(bias), finish);
     let u = u.expect("a product finished by GELU gives what it was applied to");
@@ -91,7 +94,7 @@ impl Saved {
         let dx = || product(&dy, &self.weight, Transpose::Neither).reshape(self.x.shape().clone());
         [
             to_x.then(dx),
-            to_weight.then(|| product(&dy, &x, Transpose::Left)),
+            to_weight.then(|| product_as(Format::Word, &dy, &x, Transpose::Left)),
             to_bias.then(|| column_sums(&dy)),
         ]
     }

@@ -1,6 +1,7 @@
 //! Products of matrices in the last two axes.
 
 use super::product::{Finish, Product, sum_matrices};
+use crate::device::Format;
 use crate::tensor::{Backward, Tensor};
 
 /// Which operand of a product lies transposed in memory.
@@ -74,6 +75,12 @@ impl Backward<2> for Saved {
 /// op(A)·op(B) without a place in the graph.
 #[track_caller]
 pub(super) fn product(a: &Tensor, b: &Tensor, transpose: Transpose) -> Tensor {
+    product_as(a.format(), a, b, transpose)
+}
+
+/// As [`product`], with elements of `format`.
+#[track_caller]
+pub(super) fn product_as(format: Format, a: &Tensor, b: &Tensor, transpose: Transpose) -> Tensor {
     let (a_lead, a_size @ [_, a_line]) = split(a);
     let (b_lead, b_size @ [_, b_line]) = split(b);
     // Extents and strides of op(A) and op(B): a transpose swaps both.
@@ -103,7 +110,8 @@ pub(super) fn product(a: &Tensor, b: &Tensor, transpose: Transpose) -> Tensor {
         a: [a_row, a_inner, batch(a_lead, a_size)],
         b: [b_inner, b_column, batch(b_lead, b_size)],
     };
-    let (c, _) = product.run(a.device(), a.buffer(), b.buffer(), Finish::Plain);
+    let mut c = a.device().buffer_of(format, product.batches * rows * columns);
+    product.run_into(a.device(), a.buffer(), b.buffer(), Finish::Plain, &mut c);
     Tensor::new(a.device(), [lead, &[rows, columns]].concat(), c)
 }
 

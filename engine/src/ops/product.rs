@@ -73,12 +73,12 @@ impl Product {
         b: &Buffer,
         finish: Finish<'_>,
     ) -> (Buffer, Option<Buffer>) {
-        let mut c = device.buffer(self.batches * self.rows * self.columns);
+        let mut c = device.buffer_of(a.format(), self.batches * self.rows * self.columns);
         let u = self.run_into(device, a, b, finish, &mut c);
         (c, u)
     }
 
-    /// As [`Product::run`], into memory that the caller has.
+    /// As [`Product::run`], into memory that the caller has. A plain product of f16s may go into f32.
     pub(super) fn run_into(
         &self,
         device: &Device,
@@ -91,18 +91,22 @@ impl Product {
         let (variant, splits) = self.plan(device, plain);
         let params = self.params(splits, &finish);
         let words = self.batches * self.rows * self.columns;
-        let mut u = matches!(finish, Finish::Gelu(..)).then(|| device.buffer(words));
+        let mut u = matches!(finish, Finish::Gelu(..)).then(|| device.buffer_of(c.format(), words));
         let mut partials = (splits > 1).then(|| device.buffer(words * splits));
+        let is_wide = splits > 1 || c.format() != a.format();
         let launch = self.launch(variant, splits);
         macro_rules! forward {
             ($kernels:ident) => {{
-                let c = partials.as_mut().unwrap_or(c);
                 match (finish, &mut u) {
                     (Finish::Gelu(bias, _), Some(u)) => {
                         device.run($kernels::ForwardGelu { params, a, b, bias, c, u }, launch)
                     }
                     (Finish::Bias(bias), _) => {
                         device.run($kernels::ForwardBias { params, a, b, bias, c }, launch)
+                    }
+                    _ if is_wide => {
+                        let wide = partials.as_mut().unwrap_or(c);
+                        device.run($kernels::ForwardWide { params, a, b, wide }, launch)
                     }
                     _ => device.run($kernels::Forward { params, a, b, c }, launch),
                 }
@@ -207,7 +211,7 @@ pub(super) fn sum_matrices(
 }
 
 fn sum_matrices_into(device: &Device, matrices: &Buffer, count: usize, c: &mut Buffer) {
-    let words = c.words();
+    let words = c.elements();
     let params = Params {
         rows: 1,
         columns: words as u32,
@@ -217,5 +221,5 @@ fn sum_matrices_into(device: &Device, matrices: &Buffer, count: usize, c: &mut B
     };
     let launch =
         Launch::lanes(words, 256).flops(words * count.saturating_sub(1)).words(words * (count + 1));
-    device.run(Reduce { params, partials: matrices, c }, launch);
+    device.run(Reduce { params, wide: matrices, c }, launch);
 }

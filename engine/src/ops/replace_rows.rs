@@ -35,7 +35,7 @@ pub fn replace_rows(x: &Tensor, rows: &Rows, values: &Tensor) -> Tensor {
         channels: channels as u32,
     };
     let words = rows_in * channels;
-    let mut y = device.buffer(words);
+    let mut y = x.buffer_like(words);
     let (x_buffer, values_buffer) = (x.buffer(), values.buffer());
     let forward =
         Forward { params, x: x_buffer, values: values_buffer, slots: rows.slots(), y: &mut y };
@@ -57,7 +57,7 @@ impl Backward<2> for Saved {
         let device = dy.device();
         let dx = || {
             let words = dy.shape().elements();
-            let mut dx = device.buffer(words);
+            let mut dx = dy.buffer_like(words);
             let launch = Launch::lanes(words, 64).words(2 * words + rows.matrix_rows());
             let keep = BackwardX { params, slots: rows.slots(), dy: dy.buffer(), dx: &mut dx };
             device.run(keep, launch);
@@ -66,7 +66,7 @@ impl Backward<2> for Saved {
         let dvalues = || {
             let size = [rows.len(), params.channels as usize];
             let words = size[0] * size[1];
-            let mut dvalues = device.buffer(words);
+            let mut dvalues = dy.buffer_like(words);
             let launch = Launch::lanes(words, 64).words(2 * words + size[0]);
             let (dy, rows) = (dy.buffer(), rows.rows());
             device.run(BackwardValues { params, dy, rows, dvalues: &mut dvalues }, launch);

@@ -73,7 +73,7 @@ struct Saved {
 impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
         let Self { params, form, y } = *self;
-        let (device, n) = (dy.device(), y.words());
+        let (device, n) = (dy.device(), y.elements());
         let mut dx = device.buffer(n);
         let launch = Launch::rows(params.rows as usize).flops(4 * n).words(3 * n);
         let (y, dy_buffer) = (&y, dy.buffer());

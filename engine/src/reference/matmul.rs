@@ -16,6 +16,11 @@ pub fn forward<T: Real>(params: &Params, (a, b): (&[T], &[T]), c: &mut [T]) {
     });
 }
 
+/// As [`forward`], into f32 whatever the operands are.
+pub fn forward_wide<T: Real>(params: &Params, operands: (&[T], &[T]), wide: &mut [T]) {
+    forward(params, operands, wide);
+}
+
 /// C = op(A)·op(B) + 1·biasᵀ.
 pub fn forward_bias<T: Real>(params: &Params, (a, b, bias): (&[T], &[T], &[T]), c: &mut [T]) {
     forward(params, (a, b), c);
@@ -38,11 +43,11 @@ pub fn forward_gelu<T: Real>(
     }
 }
 
-/// C = Σ partials over the splits, in order.
-pub fn reduce<T: Real>(params: &Params, partials: &[T], c: &mut [T]) {
+/// C = Σ wide over the splits, in order.
+pub fn reduce<T: Real>(params: &Params, wide: &[T], c: &mut [T]) {
     let count = c.len();
     for (at, c) in c.iter_mut().enumerate() {
-        *c = (0..params.splits as usize).map(|split| partials[split * count + at]).sum();
+        *c = (0..params.splits as usize).map(|split| wide[split * count + at]).sum();
     }
 }
 

@@ -12,6 +12,7 @@ pub mod add;
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
+pub mod cast;
 pub mod column_sums;
 pub mod contrastive;
 pub mod dropout;

@@ -1,0 +1,84 @@
+//! Signatures of `shaders/cast.wgsl`, one struct per entry point.
+//!
+//! @generated from the shader; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
+
+#![cfg_attr(rustfmt, rustfmt::skip)]
+
+use crate::device::{Binding, Buffer, Kernel};
+pub use crate::params::cast::{Params};
+
+/// The WGSL text, shared functions first.
+pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/quads.wgsl"),
+    include_str!("../../../shaders/cast.wgsl"),
+);
+
+/// Entry point `forward`: reads x; writes y.
+pub struct Forward<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[N]`
+    pub x: &'a Buffer,
+    /// `[N]`
+    pub y: &'a mut Buffer,
+}
+
+impl Kernel for Forward<'_> {
+    const STEM: &'static str = "cast";
+    const ENTRY: &'static str = "forward";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let x = self.x.read();
+        let mut y = self.y.write();
+        crate::reference::cast::forward::<f32>(&self.params, x.f32(), y.f32_mut());
+    }
+}
+
+/// Entry point `backward`: reads dy; writes dx.
+pub struct Backward<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[N]`
+    pub dy: &'a Buffer,
+    /// `[N]`
+    pub dx: &'a mut Buffer,
+}
+
+impl Kernel for Backward<'_> {
+    const STEM: &'static str = "cast";
+    const ENTRY: &'static str = "backward";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let dy = self.dy.read();
+        let mut dx = self.dx.write();
+        crate::reference::cast::backward::<f32>(&self.params, dy.f32(), dx.f32_mut());
+    }
+}
