@@ -14,11 +14,11 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<f32>;         // [B, T, H]
+@group(0) @binding(1) var<storage, read> x: array<Element>;         // [B, T, H]
 @group(0) @binding(2) var<storage, read> lengths: array<u32>;   // [B]     visible tokens
 @group(0) @binding(3) var<storage, read_write> y: array<f32>;   // [B, H]
 @group(0) @binding(4) var<storage, read> dy: array<f32>;        // [B, H]
-@group(0) @binding(5) var<storage, read_write> dx: array<f32>;  // [B, T, H]
+@group(0) @binding(5) var<storage, read_write> dx: array<Element>;  // [B, T, H]
 
 const LANES: u32 = 64u;
 
@@ -33,7 +33,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     let start = text * params.tokens * params.channels + c;
     var sum = 0.0;
     for (var t = 0u; t < length; t++) {
-        sum += x[start + t * params.channels];
+        sum += f32(x[start + t * params.channels]);
     }
     y[text * params.channels + c] = sum / max(f32(length), 1e-9);
 }
@@ -47,5 +47,5 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
     let text = group.z;
     let length = min(lengths[text], params.tokens);
     let share = dy[text * params.channels + c] / max(f32(length), 1.0);
-    dx[(text * params.tokens + group.y) * params.channels + c] = select(0.0, share, group.y < length);
+    dx[(text * params.tokens + group.y) * params.channels + c] = Element(select(0.0, share, group.y < length));
 }

@@ -9,6 +9,7 @@ use crate::device::{Buffer, Device, Launch, Readback};
 use crate::kernels::adamw;
 use crate::kernels::sum_of_squares::{self, Clip, PartialSums};
 use crate::ops::{accumulate, assign};
+use crate::tensor::Tensor;
 use crate::weights::{Layout, Slot};
 
 pub use state::AdamWState;
@@ -31,12 +32,37 @@ pub struct AdamWSettings {
     pub weight_decay: f64,
     /// Longest gradient that is not scaled down; `None` never clips.
     pub max_norm: Option<f64>,
+    /// How the loss is scaled, so that gradients that lie as f16 do not vanish; `None` leaves it as it is.
+    pub scaling: Option<Scaling>,
+}
+
+/// Dynamic loss scaling: S is halved after a step that was not finite, and doubled after so many that were.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Scaling {
+    /// S of the first step, a power of two.
+    pub initial: f32,
+    /// Finite steps after which S doubles.
+    pub growth_steps: u32,
+}
+
+impl Default for Scaling {
+    /// `torch.amp.GradScaler`'s: 2¹⁶, doubled after 2,000 steps.
+    fn default() -> Self {
+        Self { initial: 65_536.0, growth_steps: 2000 }
+    }
 }
 
 impl Default for AdamWSettings {
     /// `torch.optim.AdamW`'s: β 0.9 and 0.999, ε 1e-8, λ 0.01; clipped at 1, as BERT is.
     fn default() -> Self {
-        Self { beta1: 0.9, beta2: 0.999, epsilon: 1e-8, weight_decay: 0.01, max_norm: Some(1.0) }
+        Self {
+            beta1: 0.9,
+            beta2: 0.999,
+            epsilon: 1e-8,
+            weight_decay: 0.01,
+            max_norm: Some(1.0),
+            scaling: None,
+        }
     }
 }
 
@@ -56,6 +82,8 @@ pub struct AdamW {
     decay: Vec<Buffer>,
     /// [‖g‖, clip, finite] of the last step.
     clip: Buffer,
+    /// [S, steps since it changed].
+    scale: Buffer,
     /// Parameters whose gradient of this step has arrived.
     arrived: Vec<bool>,
     steps: u64,
@@ -73,9 +101,23 @@ impl AdamW {
         let (gradients, first, second) = (zeros().collect(), zeros().collect(), zeros().collect());
         let decay = decay_bits(&layout).iter().map(|bits| device.upload_u32(bits)).collect();
         let clip = device.upload_f32(&[0.0, 1.0, 1.0]);
+        let scale = device.upload_f32(&[settings.scaling.map_or(1.0, |s| s.initial), 0.0]);
         let arrived = vec![false; layout.parameters.len()];
         let device = device.clone();
-        Self { device, layout, settings, gradients, first, second, decay, clip, arrived, steps: 0 }
+        let steps = 0;
+        Self {
+            device,
+            layout,
+            settings,
+            gradients,
+            first,
+            second,
+            decay,
+            clip,
+            scale,
+            arrived,
+            steps,
+        }
     }
 
     /// Adds `factor·gradient` to what this step has gathered for a parameter. The first of a step overwrites.
@@ -136,6 +178,12 @@ impl AdamW {
         }
     }
 
+    /// S `[]`, by which the loss of the next step is to be multiplied: what [`Tensor::backward_with`] takes.
+    /// [`AdamW::step`] divides it out again. It is 1 without [`AdamWSettings::scaling`].
+    pub fn loss_scale(&self) -> Tensor {
+        Tensor::new(&self.device, [], self.scale.view(0, 1))
+    }
+
     /// Starts reading [‖g‖, clip factor, 1 if the step was taken] of the last step.
     pub fn norm(&self) -> Readback {
         self.device.read_later(&self.clip)
@@ -177,6 +225,7 @@ impl AdamW {
             first_partial: first_partial as u32,
             partials: total as u32,
             max_norm: self.settings.max_norm.unwrap_or(0.0) as f32,
+            growth_steps: self.settings.scaling.map_or(0, |scaling| scaling.growth_steps),
         };
         let mut first_partial = 0;
         let arenas = self.layout.arenas.iter().zip(&self.gradients).zip(&chunks);
@@ -186,7 +235,9 @@ impl AdamW {
             self.device.run(PartialSums { params, gradient, partials: &mut partials }, launch);
             first_partial += chunks;
         }
-        let kernel = Clip { params: params(0, 0), partials: &partials, state: &mut self.clip };
+        let params = params(0, 0);
+        let (state, scale) = (&mut self.clip, &mut self.scale);
+        let kernel = Clip { params, partials: &partials, state, scale };
         self.device.run(kernel, Launch::rows(1).flops(total).words(total));
     }
 }

@@ -546,6 +546,8 @@ pub mod sum_of_squares {
         pub partials: u32,
         /// c, no clipping if 0.
         pub max_norm: f32,
+        /// n, S stays as it is if 0.
+        pub growth_steps: u32,
     }
 }
 

@@ -194,10 +194,10 @@ impl Embeddings {
     /// dropout(LN(x + position)); `x, position: [N, H]`.
     pub fn normalised(&self, x: &Tensor, position: &Tensor, mode: &Mode) -> Tensor {
         let x = self.layer_norm.add_and_norm(position, x, None);
-        match mode.dropout(self.dropout) {
+        mode.store(&match mode.dropout(self.dropout) {
             Some(dropout) => ops::dropout(&x, &dropout),
             None => x,
-        }
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! A text encoder for retrieval: one vector a text (Karpukhin et al. 2020, arXiv:2004.04906, §3.1).
 
+use wgrad_engine::device::Format;
 use wgrad_engine::ops::{self, Rows};
 use wgrad_engine::{Device, Tensor};
 
@@ -62,6 +63,7 @@ pub fn represent(
         }
         Pooling::Mean => ops::mean_pool(&hidden, &tokens.lengths),
     };
+    let vectors = ops::cast(&vectors, Format::Word);
     let vectors = match similarity {
         Similarity::Cosine => ops::l2_normalize(&vectors, SHORTEST),
         Similarity::Dot => vectors,

@@ -5,6 +5,7 @@
 //! is a choice in [`DecoderQuery`] and [`Decoding`].
 
 use wgrad_engine::Tensor;
+use wgrad_engine::device::Format;
 use wgrad_engine::ops::{self, Ids, Visibility};
 use wgrad_engine::weights::Declarations;
 
@@ -86,13 +87,14 @@ impl RetroMae {
     fn query_stream(&self, sentence: &Tensor, inputs: &Tokens, mode: &Mode) -> Tensor {
         let (b, t) = (inputs.rows, inputs.tokens);
         let (_, h) = sentence.shape().rows_and_last();
+        let sentence = ops::cast(sentence, Format::Word);
         let embeddings = &self.encoder.bert.embeddings;
         let row_of: Vec<u32> = (0..b as u32).flat_map(|row| vec![row; t]).collect();
         let row_of = Ids::new(sentence.device(), &row_of, b).expect("every row is below B");
-        let everywhere = ops::embedding(sentence, &row_of); // [B·T, H]
+        let everywhere = ops::embedding(&sentence, &row_of); // [B·T, H]
         let position = ops::embedding(&embeddings.position_embeddings, &inputs.positions); // [B·T, H]
         let query = match self.query {
-            DecoderQuery::PosAdd => ops::add(&everywhere, &position),
+            DecoderQuery::PosAdd => mode.store(&ops::add(&everywhere, &position)),
             DecoderQuery::BertEmbed => {
                 let token_type = ops::embedding(&embeddings.token_type_embeddings, &inputs.types);
                 embeddings.normalised(&ops::add(&everywhere, &token_type), &position, mode)

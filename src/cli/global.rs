@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 
 use wgrad_engine::Device;
-use wgrad_engine::device::{Options, Selector, adapters};
+use wgrad_engine::device::{Format, Options, Selector, adapters};
 
 use super::Failure;
 use crate::train::progress::Verbosity;
@@ -17,9 +17,9 @@ pub struct Global {
     /// Seed of everything drawn at random.
     #[arg(long, global = true, value_name = "N", help_heading = "Global")]
     pub seed: Option<u64>,
-    /// Number format of activations.
-    #[arg(long, global = true, value_parser = ["f32"], default_value = "f32")]
-    pub precision: String,
+    /// What training keeps activations in: f32, or mixed for f16 with f32 sums, weights and losses [default: f32].
+    #[arg(long, global = true, value_parser = ["f32", "mixed"], hide_default_value = true)]
+    pub precision: Option<String>,
     /// Run shaders with bounds checks.
     #[arg(long, global = true)]
     pub checked: bool,
@@ -54,6 +54,13 @@ impl Global {
             check_numerics: self.check_numerics,
         };
         let device = Device::open(&self.device, options)?;
+        if !device.supports(self.format()) {
+            let name = device.name();
+            return Err(format!(
+                "--precision mixed: expected an adapter with f16, {name} has none; use f32"
+            )
+            .into());
+        }
         if self.device == Selector::Auto && device.is_cpu() {
             let software = adapters().first().map(|adapter| adapter.name.clone());
             let software = software.map_or(String::new(), |name| {
@@ -64,6 +71,11 @@ impl Global {
             self.say(&format!("running on {}", device.name()));
         }
         Ok(device)
+    }
+
+    /// How training keeps activations where no recipe says otherwise.
+    pub fn format(&self) -> Format {
+        if self.precision.as_deref() == Some("mixed") { Format::Half } else { Format::Word }
     }
 
     /// Prints a line on stderr, unless quiet.

@@ -39,6 +39,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     for assignment in &args.set {
         recipe.set(assignment)?;
     }
+    recipe.flag("precision", global.precision.clone());
     let directory = ModelDirectory::open(&args.model)?;
     let batch = TensorFile::open(&args.batch)?;
     let device = global.open()?;

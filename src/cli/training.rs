@@ -75,6 +75,7 @@ impl TrainingArgs {
         recipe.flag("save_every", self.save_every);
         recipe.flag("eval_every", self.eval_every);
         recipe.flag("seed", global.seed);
+        recipe.flag("precision", global.precision.clone());
         for assignment in &self.set {
             recipe.set(assignment)?;
         }

@@ -2,6 +2,7 @@
 //!
 //! B rows of T tokens, N = B·T; H hidden, F feed-forward, A heads, V vocabulary, L layers; R labelled tokens.
 
+use wgrad_engine::device::Format;
 use wgrad_models::bert::Config;
 
 /// What a step works on.
@@ -17,6 +18,8 @@ pub struct Work<'a> {
     pub labels: usize,
     /// R of RetroMAE's decoder, where there is one.
     pub decoder_labels: Option<usize>,
+    /// How activations lie.
+    pub format: Format,
 }
 
 /// Bytes of device memory by formula.
@@ -76,11 +79,18 @@ impl Work<'_> {
     /// the feed-forward's argument and result of GELU (2·N·F), and per row L of the softmax and two moments twice
     /// (N·A + 4·N); the embeddings keep their sum and their dropped norm (2·N·H + 2·N); a head four matrices of R·H.
     ///
+    /// As f16, the matrices of a layer take half of that, and the working copies of its weights (4·H² + 2·H·F) come to it.
+    ///
     /// When it ends, every parameter's gradient, and the word table's in three parts: of the head, of the embedding, their sum.
     pub fn activation_words(&self, parameters: usize) -> usize {
         let Config { hidden_size: h, intermediate_size: f, vocab_size: v, .. } = *self.config;
         let n = self.rows * self.tokens;
-        let layer = 8 * n * h + 2 * n * f + n * self.config.num_attention_heads + 4 * n;
+        let matrices = 8 * n * h + 2 * n * f;
+        let matrices = match self.format {
+            Format::Word => matrices,
+            Format::Half => self.format.words(matrices + 4 * h * h + 2 * h * f),
+        };
+        let layer = matrices + n * self.config.num_attention_heads + 4 * n;
         let embeddings = 2 * n * h + 2 * n;
         let head = |labels: usize| 4 * labels * h + v * h + v;
         let logits = |labels: usize| (labels * v).min(1 << 24);

@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use wgrad_engine::device::Format;
 use wgrad_engine::file::{HostTensor, TensorFile};
 use wgrad_engine::{Device, Tensor};
+use wgrad_models::Mode;
 
 use super::objective::{ContrastiveObjective, MlmObjective, Objective, RetroMaeObjective};
 use super::pretrain::{decoder, decoder_query};
 use super::recipe::Recipe;
+use super::session::precision;
 use super::trainer::TrainError;
 use crate::checkpoint::{self, ModelDirectory};
 use crate::retrieval::encode::pooling_of;
@@ -24,6 +27,8 @@ pub fn gradients(
     batch: &TensorFile,
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
     let config = directory.config.clone();
+    let format = precision(recipe)?;
+    let batch = (batch, format);
     match objective {
         "retromae" => {
             let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
@@ -52,7 +57,7 @@ pub fn gradients(
 fn collect<O: Objective>(
     mut objective: O,
     directory: &ModelDirectory,
-    batch: &TensorFile,
+    (batch, format): (&TensorFile, Format),
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
     let fresh = directory.load_into(objective.weights_mut())?;
     if let Some(name) = fresh.first() {
@@ -62,19 +67,23 @@ fn collect<O: Objective>(
         );
     }
     let device = objective.weights().device().clone();
-    let terms = objective.terms_of_file(&device, batch)?;
+    let terms = objective.terms_of_file(&device, batch, &Mode::evaluation().storing(format))?;
     let host = |tensor: &Tensor| HostTensor::f32(tensor.shape().axes(), tensor.to_f32());
     let mut tensors = BTreeMap::from([
         ("loss".to_string(), host(&terms.loss)),
         ("out.last_hidden_state".to_string(), host(&terms.hidden)),
     ]);
     tensors.extend(terms.terms.iter().map(|(name, term)| ((*name).to_string(), host(term))));
-    let gradients = objective.weights().gradients(terms.loss.backward());
+    // A power of two that lifts f16 gradients above what vanishes, and is divided out exactly.
+    let scale = if format == Format::Half { 1024.0 } else { 1.0 };
+    let gradients = terms.loss.backward_with(&Tensor::f32(&device, [], &[scale]));
+    let gradients = objective.weights().gradients(gradients);
     for (param, gradient) in objective.weights().params().iter().zip(gradients) {
         if let Some(gradient) = gradient {
             let name = format!("grad.{}", directory.published(param.name()));
             let shape = param.declared_shape().axes();
-            tensors.insert(name, HostTensor::f32(shape, gradient.to_f32()));
+            let values = gradient.to_f32().into_iter().map(|value| value / scale).collect();
+            tensors.insert(name, HostTensor::f32(shape, values));
         }
     }
     Ok(tensors)

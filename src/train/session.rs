@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use wgrad_engine::optimizer::AdamWSettings;
+use wgrad_engine::device::Format;
+use wgrad_engine::optimizer::{AdamWSettings, Scaling};
 use wgrad_engine::schedule::{Decay, Schedule};
 use wgrad_models::bert::Config;
 
@@ -87,10 +88,12 @@ impl Session {
             "constant" => Decay::Constant,
             _ => Decay::Linear,
         };
+        let format = precision(recipe)?;
         let clip = recipe.get_in("clip", 1.0, 0.0.., "a norm, or 0 for no clipping")?;
         let optimizer = AdamWSettings {
             weight_decay: recipe.get_in("weight_decay", 0.01, 0.0..1.0, "a rate below 1")?,
             max_norm: (clip > 0.0).then_some(clip),
+            scaling: (format == Format::Half).then(Scaling::default),
             ..AdamWSettings::default()
         };
         Ok(Plan {
@@ -98,6 +101,7 @@ impl Session {
             steps,
             accumulate,
             schedule: Schedule { peak, warmup_steps, total_steps: steps, decay },
+            format,
             optimizer,
             save_every: recipe.get("save_every", 1000_u64)?,
             eval_every: recipe.get("eval_every", 500_u64)?,
@@ -113,7 +117,7 @@ impl Session {
         recipe.finish()?;
         let path = self.run.recipe();
         if self.checkpoint.is_some() && path.exists() {
-            recipe.continues(&path, &["objective", "seed"])?;
+            recipe.continues(&path, &["objective", "seed", "precision"])?;
         }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
         atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
@@ -129,4 +133,13 @@ impl Session {
             );
         }
     }
+}
+
+/// How activations lie: `precision` is `f32`, or `mixed` for f16 with f32 sums, weights and losses.
+///
+/// # Errors
+/// [`Error::Setting`] for another name.
+pub fn precision(recipe: &mut Recipe) -> Result<Format, Error> {
+    let name = recipe.choice("precision", &["f32", "mixed"], "f32")?;
+    Ok(if name == "mixed" { Format::Half } else { Format::Word })
 }

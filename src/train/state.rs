@@ -17,6 +17,8 @@ use crate::checkpoint;
 const WEIGHTS: &str = "weights.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+/// The scale of the loss, and the steps since it changed.
+const SCALE: &str = "loss_scale";
 
 /// Where a run stands.
 #[derive(Deserialize, Serialize)]
@@ -46,8 +48,9 @@ pub fn write(
         };
         arenas.into_iter().enumerate().map(tensor)
     };
+    let scale = [(SCALE.to_string(), HostTensor::f32(vec![2], state.scale.to_vec()))];
     let moments: BTreeMap<String, HostTensor> =
-        named("first", state.first).chain(named("second", state.second)).collect();
+        named("first", state.first).chain(named("second", state.second)).chain(scale).collect();
     fs::write(dir.join(MOMENTS), serialize(&moments))?;
     let state = serde_json::to_string_pretty(&State { step, seed })?;
     fs::write(dir.join(STATE), state + "\n")
@@ -86,7 +89,13 @@ pub fn restore(
     let arenas = 0..weights.arenas().len();
     let first = arenas.clone().map(|arena| read("first", arena)).collect::<Result<_, _>>()?;
     let second = arenas.map(|arena| read("second", arena)).collect::<Result<_, _>>()?;
-    optimizer.restore(&AdamWState { first, second, steps: state.step });
+    let (_, scale) = moments.floats(SCALE).map_err(file)?;
+    let scale = <[f32; 2]>::try_from(&*scale).map_err(|_| Error::Malformed {
+        path: moments.path.clone(),
+        line: 0,
+        problem: format!("expected two numbers in `{SCALE}`, found {}", scale.len()),
+    })?;
+    optimizer.restore(&AdamWState { first, second, steps: state.step, scale });
     Ok(())
 }
 

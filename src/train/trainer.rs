@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
 
-use wgrad_engine::device::Readback;
+use wgrad_engine::device::{Format, Readback};
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::random::{key_of, philox};
 use wgrad_engine::schedule::Schedule;
@@ -35,7 +35,9 @@ pub struct Plan {
     pub accumulate: u64,
     /// Learning rate by step.
     pub schedule: Schedule,
-    /// β₁, β₂, ε, weight decay and the norm to clip to.
+    /// How activations lie, and the copies of weights that they meet.
+    pub format: Format,
+    /// β₁, β₂, ε, weight decay, the norm to clip to, and how the loss is scaled.
     pub optimizer: AdamWSettings,
     /// Steps between checkpoints; 0 for only the last.
     pub save_every: u64,
@@ -91,6 +93,12 @@ pub enum TrainError {
     /// A file that could not be written.
     #[error("cannot write a checkpoint: {0}; the last one is intact")]
     Io(#[from] std::io::Error),
+    /// The device cannot store what was asked for.
+    #[error("precision = mixed: expected an adapter with f16, {device} has none; use f32")]
+    NoHalves {
+        /// Its name.
+        device: String,
+    },
     /// The loss left the numbers.
     #[error(
         "the loss was not finite for {LOST_STEPS} steps, last at step {step}: expected it to fall; lower \
@@ -147,6 +155,9 @@ fn take_steps<O: Objective>(
     verbosity: Verbosity,
 ) -> Result<Outcome, TrainError> {
     let device = objective.weights().device().clone();
+    if !device.supports(plan.format) {
+        return Err(TrainError::NoHalves { device: device.name().to_string() });
+    }
     let layout = objective.weights().layout().clone();
     let mut optimizer = AdamW::new(&device, layout, plan.optimizer);
     let start = checkpoint.map_or(0, |checkpoint| checkpoint.step);
@@ -170,7 +181,7 @@ fn take_steps<O: Objective>(
         pending.push_back(take_step(
             objective,
             &mut optimizer,
-            (&mut loader, &Mode::training(&key)),
+            (&mut loader, &Mode::training(&key).storing(plan.format)),
             plan,
             step,
         )?);
@@ -228,7 +239,8 @@ fn take_step<O: Objective>(
         let terms = objective.terms(&device, &batch, mode)?;
         read.push(("loss", terms.loss.read_later()));
         read.extend(terms.terms.iter().map(|(name, term)| (*name, term.read_later())));
-        let gradients = objective.weights().gradients(terms.loss.backward());
+        let gradients = terms.loss.backward_with(&optimizer.loss_scale());
+        let gradients = objective.weights().gradients(gradients);
         for (parameter, gradient) in gradients.iter().enumerate() {
             if let Some(gradient) = gradient {
                 optimizer.accumulate(parameter, gradient.buffer(), 1.0 / plan.accumulate as f32);

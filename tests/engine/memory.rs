@@ -3,7 +3,8 @@
 use wgrad::data::MlmBatch;
 use wgrad::train::cost::Work;
 use wgrad::train::objective::{MlmObjective, Objective};
-use wgrad_engine::optimizer::{AdamW, AdamWSettings};
+use wgrad_engine::device::Format;
+use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
 use wgrad_engine::testing::devices;
 use wgrad_engine::{Device, Tensor, ops::add};
 use wgrad_models::Mode;
@@ -79,17 +80,25 @@ fn training_allocates_nothing_after_its_second_step_and_peaks_as_the_formula_say
     for device in devices() {
         // 20 steps show a leak as well as 200; an emulated GPU takes its time.
         let steps = if device.is_cpu() { 200 } else { 20 };
-        let (created, parameters) = train(&device, &config, &batch, steps);
-        assert!(
-            created[1..].iter().all(|&count| count == created[1]),
-            "{device:?}: buffers after each step: {created:?}"
-        );
-        let labels = batch.labels.len();
-        let work = Work { config: &config, rows: 4, tokens: 64, labels, decoder_labels: None };
-        let (peak, formula) = (device.memory().peak, work.memory(parameters).total());
-        let ratio = peak as f64 / formula as f64;
-        eprintln!("{device:?}: peak {peak} bytes, {ratio:.3} of the formula");
-        assert!((0.85..=1.15).contains(&ratio), "{device:?}: {peak} bytes, {ratio} of {formula}");
+        for format in [Format::Word, Format::Half] {
+            if !device.supports(format) {
+                continue;
+            }
+            let before = device.memory().created;
+            let (created, parameters) = train(&device, &config, &batch, (steps, format));
+            assert!(
+                created[1..].iter().all(|&count| count == created[1]),
+                "{device:?} {format:?}: buffers after each step: {created:?}, {before} before"
+            );
+            let labels = batch.labels.len();
+            let (config, decoder_labels) = (&config, None);
+            let work = Work { config, rows: 4, tokens: 64, labels, decoder_labels, format };
+            let (peak, formula) = (device.memory().peak, work.memory(parameters).total());
+            let ratio = peak as f64 / formula as f64;
+            eprintln!("{device:?} {format:?}: peak {peak} bytes, {ratio:.3} of the formula");
+            let fits = (0.85..=1.15).contains(&ratio);
+            assert!(fits, "{device:?} {format:?}: {peak} bytes, {ratio} of {formula}");
+        }
     }
 }
 
@@ -111,18 +120,27 @@ fn fixed_batch(rows: usize, tokens: usize, vocabulary: usize) -> MlmBatch {
 }
 
 /// Buffers ever created after each step, and the number of parameters.
-fn train(device: &Device, config: &Config, batch: &MlmBatch, steps: u32) -> (Vec<u64>, usize) {
+fn train(
+    device: &Device,
+    config: &Config,
+    batch: &MlmBatch,
+    (steps, format): (u32, Format),
+) -> (Vec<u64>, usize) {
     let mut objective = MlmObjective::new(device, config.clone(), 1);
     let layout = objective.weights().layout().clone();
-    let mut optimizer = AdamW::new(device, layout, AdamWSettings::default());
+    let scaling = (format == Format::Half).then(Scaling::default);
+    let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
+    let mut optimizer = AdamW::new(device, layout, settings);
     let mut key = Tensor::u32(device, [2], &[0, 0]);
     let mut created = Vec::new();
     device.reset_peak();
     for step in 0..steps {
         device.write_u32(key.buffer_mut(), &[step, 0]);
-        let terms = objective.terms(device, batch, &Mode::training(&key)).expect("ids are words");
+        let mode = Mode::training(&key).storing(format);
+        let terms = objective.terms(device, batch, &mode).expect("ids are words");
         let loss = terms.loss.read_later();
-        let gradients = objective.weights().gradients(terms.loss.backward());
+        let gradients = terms.loss.backward_with(&optimizer.loss_scale());
+        let gradients = objective.weights().gradients(gradients);
         for (parameter, gradient) in gradients.iter().enumerate() {
             let gradient = gradient.as_ref().expect("the loss depends on every parameter");
             optimizer.accumulate(parameter, gradient.buffer(), 1.0);

@@ -2,7 +2,7 @@
 
 use wgrad_engine::Device;
 use wgrad_engine::device::Buffer;
-use wgrad_engine::optimizer::{AdamW, AdamWSettings};
+use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
 use wgrad_engine::testing::{devices, normal};
 use wgrad_engine::weights::{Layout, Slot};
 
@@ -116,6 +116,35 @@ fn norms_are_read_later_and_bad_steps_are_skipped() {
         assert_eq!(run.values(), before, "{device:?}");
         run.step(5);
         assert_ne!(run.values(), before, "{device:?}");
+    }
+}
+
+/// Gradients of a loss that was multiplied by S move parameters as those of the loss itself do, to the bit: S is a power
+/// of two. A gradient that overflows halves S and moves nothing; so many steps without one double it.
+#[test]
+fn a_scaled_loss_gives_the_same_step() {
+    for device in devices() {
+        let mut plain = Run::new(&device);
+        let scaling = Some(Scaling { initial: 1024.0, growth_steps: 2 });
+        let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
+        let mut scaled =
+            Run { optimizer: AdamW::new(&device, layout(), settings), ..Run::new(&device) };
+        let scale = |run: &Run| run.optimizer.loss_scale().to_f32()[0];
+        for (step, expected) in [(3, 1024.0), (4, 1024.0), (5, 2048.0), (6, 2048.0), (7, 4096.0)] {
+            assert_eq!(scale(&scaled), expected, "{device:?} step {step}");
+            plain.step(step);
+            for (parameter, slot) in layout().parameters.iter().enumerate() {
+                let gradient = normal(slot.words, step + parameter as u64);
+                scaled.accumulate(parameter, &gradient, expected);
+            }
+            scaled.optimizer.step(&mut scaled.values, 1e-2);
+            assert_eq!(scaled.values(), plain.values(), "{device:?} step {step}");
+            assert_eq!(scaled.optimizer.norm().f32()[0], plain.optimizer.norm().f32()[0]);
+        }
+        let before = scaled.values();
+        scaled.accumulate(1, &[f32::INFINITY, 0.0, 0.0, 0.0, 0.0], 1.0);
+        scaled.optimizer.step(&mut scaled.values, 1e-2);
+        assert_eq!((scale(&scaled), scaled.values()), (2048.0, before), "{device:?}");
     }
 }
 

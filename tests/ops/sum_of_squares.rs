@@ -10,11 +10,13 @@ fn measure(device: &Device, arenas: &[Vec<f32>], max_norm: f32) -> [f32; 3] {
     let total: usize = arenas.iter().map(chunks).sum();
     let mut partials: Buffer = device.buffer(total);
     let mut state = device.buffer(3);
+    let mut scale = device.upload_f32(&[1.0, 0.0]);
     let params = |words: usize, first: usize| Params {
         words: words as u32,
         first_partial: first as u32,
         partials: total as u32,
         max_norm,
+        growth_steps: 0,
     };
     let mut first = 0;
     for arena in arenas {
@@ -23,7 +25,8 @@ fn measure(device: &Device, arenas: &[Vec<f32>], max_norm: f32) -> [f32; 3] {
         device.run(kernel, Launch::rows(chunks(arena)));
         first += chunks(arena);
     }
-    let kernel = Clip { params: params(0, 0), partials: &partials, state: &mut state };
+    let kernel =
+        Clip { params: params(0, 0), partials: &partials, state: &mut state, scale: &mut scale };
     device.run(kernel, Launch::rows(1));
     device.read_f32(&state).try_into().expect("the state has three words")
 }

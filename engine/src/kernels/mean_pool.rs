@@ -37,7 +37,7 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
             Binding { name: "lengths", slot: 2, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "y", slot: 3, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
@@ -78,7 +78,7 @@ impl Kernel for Backward<'_> {
         vec![
             Binding { name: "lengths", slot: 2, buffer: self.lengths, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
         ]
     }
 

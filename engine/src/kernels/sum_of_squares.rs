@@ -48,7 +48,7 @@ impl Kernel for PartialSums<'_> {
     }
 }
 
-/// Entry point `clip`: reads partials; writes state.
+/// Entry point `clip`: reads partials; writes state, scale.
 pub struct Clip<'a> {
     /// Its uniforms.
     pub params: Params,
@@ -56,6 +56,8 @@ pub struct Clip<'a> {
     pub partials: &'a Buffer,
     /// `[3]`  ‖g‖, clip, finite
     pub state: &'a mut Buffer,
+    /// `[2]`  S, steps since it changed
+    pub scale: &'a mut Buffer,
 }
 
 impl Kernel for Clip<'_> {
@@ -73,12 +75,14 @@ impl Kernel for Clip<'_> {
         vec![
             Binding { name: "partials", slot: 2, buffer: self.partials, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
             Binding { name: "state", slot: 3, buffer: &*self.state, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "scale", slot: 4, buffer: &*self.scale, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
     fn on_cpu(self) {
         let partials = self.partials.read();
         let mut state = self.state.write();
-        crate::reference::sum_of_squares::clip::<f32>(&self.params, partials.f32(), state.f32_mut());
+        let mut scale = self.scale.write();
+        crate::reference::sum_of_squares::clip::<f32>(&self.params, partials.f32(), (state.f32_mut(), scale.f32_mut()));
     }
 }

@@ -1,13 +1,14 @@
 //! The mean of the visible tokens of each text: one of the ways to make a vector of it.
 
-use crate::device::Launch;
+use crate::device::{Format, Launch};
 use crate::kernels::mean_pool::{Backward as Spread, Forward, Params};
 use crate::tensor::{Backward, Tensor};
 
 /// Averages the first `lengths[b]` tokens of each text: `y[b] = Σₜ m·x[b, t] / max(Σₜ m, 1e-9)`.
 ///
 /// # Shapes
-/// `x: [B, T, H]`, `lengths: [B]` of u32 → `[B, H]`. A text of length 0 gives 0; lengths above T count as T.
+/// `x: [B, T, H]`, `lengths: [B]` of u32 → `[B, H]`. A text of length 0 gives 0; lengths above T count as T. The mean is f32
+/// whatever `x` is.
 ///
 /// # Gradients
 /// Flows to `x`, and is 0 where a token is not visible. Keeps `lengths`.
@@ -30,12 +31,13 @@ pub fn mean_pool(x: &Tensor, lengths: &Tensor) -> Tensor {
     let launch = Launch::groups([channels.div_ceil(64) as u32, texts as u32, 1]);
     let kernel = Forward { params, x: x.buffer(), lengths: lengths.buffer(), y: &mut y };
     device.run(kernel, launch.flops(elements).words(elements));
-    let saved = Saved { params, lengths: lengths.clone() };
+    let saved = Saved { params, format: x.format(), lengths: lengths.clone() };
     Tensor::new(device, [texts, channels], y).record("mean_pool", [x], saved)
 }
 
 struct Saved {
     params: Params,
+    format: Format,
     lengths: Tensor,
 }
 
@@ -43,7 +45,7 @@ impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
         let Params { texts, tokens, channels } = self.params;
         let elements = texts as usize * tokens as usize * channels as usize;
-        let mut dx = dy.device().buffer(elements);
+        let mut dx = dy.device().buffer_of(self.format, elements);
         let launch = Launch::groups([channels.div_ceil(64), tokens, texts]);
         let kernel = Spread {
             params: self.params,

@@ -11,6 +11,8 @@ pub struct AdamWState {
     pub second: Vec<Vec<f32>>,
     /// Steps taken.
     pub steps: u64,
+    /// S, and the steps since it changed.
+    pub scale: [f32; 2],
 }
 
 impl AdamW {
@@ -19,7 +21,13 @@ impl AdamW {
         let read = |arenas: &[crate::device::Buffer]| {
             arenas.iter().map(|arena| self.device.read_f32(arena)).collect()
         };
-        AdamWState { first: read(&self.first), second: read(&self.second), steps: self.steps }
+        let scale = self.device.read_f32(&self.scale);
+        AdamWState {
+            first: read(&self.first),
+            second: read(&self.second),
+            steps: self.steps,
+            scale: scale.try_into().expect("the scale has two words"),
+        }
     }
 
     /// Continues from `state`: the next step is the one that would have followed.
@@ -35,6 +43,7 @@ impl AdamW {
                 self.device.write_f32(arena, saved);
             }
         }
+        self.device.write_f32(&mut self.scale, &state.scale);
         self.steps = state.steps;
     }
 }

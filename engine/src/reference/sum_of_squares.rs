@@ -18,16 +18,24 @@ pub fn partial_sums<T: Real>(params: &Params, gradient: &[T], partials: &mut [T]
     });
 }
 
-/// `state = [‖g‖, clip, finite]`.
-pub fn clip<T: Real>(params: &Params, partials: &[T], state: &mut [T]) {
+/// `state = [‖g‖, clip, finite]`, and what becomes of S.
+pub fn clip<T: Real>(params: &Params, partials: &[T], (state, scale): (&mut [T], &mut [T])) {
     let partials = &partials[..params.partials as usize];
-    let norm = sum([partials], |[partial]| partial).sqrt();
+    let norm = sum([partials], |[partial]| partial).sqrt() / scale[0];
     let (finite, max_norm) = (norm.f64().is_finite(), T::of(params.max_norm.into()));
     state[0] = norm;
-    state[1] = if finite && max_norm > T::zero() {
+    let factor = if finite && max_norm > T::zero() {
         T::one().min(max_norm / (norm + T::of(1e-6)))
     } else {
         T::one()
     };
+    state[1] = factor / scale[0];
     state[2] = if finite { T::one() } else { T::zero() };
+    if params.growth_steps > 0 {
+        let steps = if finite { scale[1] + T::one() } else { T::zero() };
+        let grows = steps >= T::of(params.growth_steps.into());
+        let factor = if finite { if grows { 2.0 } else { 1.0 } } else { 0.5 };
+        scale[0] = scale[0] * T::of(factor);
+        scale[1] = if grows { T::zero() } else { steps };
+    }
 }

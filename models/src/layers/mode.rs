@@ -2,26 +2,39 @@
 
 use std::cell::Cell;
 
-use wgrad_engine::Tensor;
+use wgrad_engine::device::Format;
 use wgrad_engine::random::Dropout;
+use wgrad_engine::{Tensor, ops};
 
-/// Training with dropout, or evaluation without. One forward of a model uses one mode: each dropout it asks
+/// Training with dropout, or evaluation without, and how activations lie. One forward of a model uses one mode: each dropout it asks
 /// for gets the next site number, so a replay of the same forward draws the same masks.
 pub struct Mode {
     key: Option<Tensor>,
     site: Cell<u32>,
     first_row: u32,
+    format: Format,
 }
 
 impl Mode {
     /// No dropout anywhere.
     pub fn evaluation() -> Self {
-        Self { key: None, site: Cell::new(0), first_row: 0 }
+        Self { key: None, site: Cell::new(0), first_row: 0, format: Format::Word }
     }
 
     /// Dropout under `key`, u32 `[2]`: the words of seed and step, in a buffer that is rewritten each step.
     pub fn training(key: &Tensor) -> Self {
-        Self { key: Some(key.clone()), site: Cell::new(0), first_row: 0 }
+        Self { key: Some(key.clone()), ..Self::evaluation() }
+    }
+
+    /// The same, with activations kept as `format`.
+    #[must_use]
+    pub fn storing(self, format: Format) -> Self {
+        Self { format, ..self }
+    }
+
+    /// `x` as activations lie: where embeddings end and layers begin.
+    pub fn store(&self, x: &Tensor) -> Tensor {
+        ops::cast(x, self.format)
     }
 
     /// The next dropout of the model; `None` in evaluation or for probability 0.

@@ -4,8 +4,9 @@ use std::time::Instant;
 
 use clap::ValueEnum;
 use serde_json::json;
+use wgrad_engine::device::Format;
 use wgrad_engine::device::MemoryStats;
-use wgrad_engine::optimizer::{AdamW, AdamWSettings};
+use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
 use wgrad_engine::random::{key_of, philox};
 use wgrad_engine::testing::bench::Roofline;
 use wgrad_engine::{Device, Tensor};
@@ -25,9 +26,10 @@ use crate::train::objective::{MlmObjective, Objective as Train, RetroMaeObjectiv
 Examples:
   wgrad bench step --size tiny --steps 3
   wgrad bench step --size base --objective retromae --batch-size 8 --length 128 --json
+  wgrad bench step --size mini --steps 3 --precision mixed
 
-The step is forward, backward and AdamW in f32 with dropout 0.1, over a vocabulary of 30,522, 15 % of the
-tokens labelled. FLOPs are those of the products: 3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V)) for N
+The step is forward, backward and AdamW with dropout 0.1, in f32 or as --precision says, over a vocabulary
+of 30,522, 15 % of the tokens labelled. FLOPs are those of the products: 3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V)) for N
 tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels. The share is that of
 the fastest product measured at the start.")]
 pub struct Args {
@@ -107,17 +109,19 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         tokens: encoder.tokens,
         labels,
         decoder_labels: None,
+        format: global.format(),
     };
     let measured = match args.objective {
         Objective::Mlm => {
-            measure(&device, MlmObjective::new(&device, config.clone(), seed), &encoder, args)?
+            let objective = MlmObjective::new(&device, config.clone(), seed);
+            measure(&device, objective, &encoder, (args, global.format()))?
         }
         Objective::Retromae => {
             let batch = retromae(encoder, seed);
             work.decoder_labels = Some(batch.decoder_labels.len());
             let (query, decoding) = (DecoderQuery::default(), Decoding::default());
             let objective = RetroMaeObjective::new(&device, config.clone(), query, decoding, seed);
-            measure(&device, objective, &batch, args)?
+            measure(&device, objective, &batch, (args, global.format()))?
         }
     };
     report(global, args, &device, &work, &measured);
@@ -129,12 +133,14 @@ fn measure<O: Train>(
     device: &Device,
     mut objective: O,
     batch: &O::Batch,
-    args: &Args,
+    (args, format): (&Args, Format),
 ) -> Result<Measured, Failure> {
     let peak = Roofline::measure(device).flops;
     device.take_profile();
     let layout = objective.weights().layout().clone();
-    let mut optimizer = AdamW::new(device, layout, AdamWSettings::default());
+    let scaling = (format == Format::Half).then(Scaling::default);
+    let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
+    let mut optimizer = AdamW::new(device, layout, settings);
     let mut key = Tensor::u32(device, [2], &[0, 0]);
     let mut seconds = Vec::new();
     let mut loss = f32::NAN;
@@ -142,9 +148,10 @@ fn measure<O: Train>(
     for step in 0..WARM_UP + args.steps {
         let start = Instant::now();
         device.write_u32(key.buffer_mut(), &[step, 0]);
-        let terms = objective.terms(device, batch, &Mode::training(&key))?;
+        let terms = objective.terms(device, batch, &Mode::training(&key).storing(format))?;
         let reading = terms.loss.read_later();
-        let gradients = objective.weights().gradients(terms.loss.backward());
+        let gradients = terms.loss.backward_with(&optimizer.loss_scale());
+        let gradients = objective.weights().gradients(gradients);
         for (parameter, gradient) in gradients.iter().enumerate() {
             if let Some(gradient) = gradient {
                 optimizer.accumulate(parameter, gradient.buffer(), 1.0);
@@ -208,6 +215,7 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
         let row = json!({
             "name": name,
             "shape": shape,
+            "precision": if work.format == Format::Half { "mixed" } else { "f32" },
             "device": device.name(),
             "median_seconds": median,
             "minimum_seconds": minimum,

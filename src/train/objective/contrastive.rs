@@ -68,7 +68,12 @@ impl Objective for ContrastiveObjective {
         Ok(self.loss((&queries, &passages), &targets, Some(&ids), mode))
     }
 
-    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {
+    fn terms_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        mode: &Mode,
+    ) -> Result<Terms, BatchError> {
         let config = &self.model.bert.config;
         let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
         let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
@@ -80,7 +85,7 @@ impl Objective for ContrastiveObjective {
         }
         let targets: Vec<u32> = (0..queries.rows).map(|i| (i * self.group_size) as u32).collect();
         let targets = Targets::new(device, &targets, passages.rows);
-        Ok(self.loss((&queries, &passages), &targets, None, &Mode::evaluation()))
+        Ok(self.loss((&queries, &passages), &targets, None, mode))
     }
 
     fn tokens(batch: &PairBatch) -> u64 {

@@ -63,12 +63,17 @@ impl Objective for MlmObjective {
         Ok(self.loss(&tokens, &labels, mode))
     }
 
-    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {
+    fn terms_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        mode: &Mode,
+    ) -> Result<Terms, BatchError> {
         let config = &self.model.bert.config;
         let tokens = batch_file::tokens(device, config, file, ("input_ids", "attention_mask"))?;
         let shape = [tokens.rows, tokens.tokens];
         let labels = batch_file::labels(device, config, file, "labels", shape)?;
-        Ok(self.loss(&tokens, &labels, &Mode::evaluation()))
+        Ok(self.loss(&tokens, &labels, mode))
     }
 
     fn tokens(batch: &MlmBatch) -> u64 {

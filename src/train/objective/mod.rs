@@ -63,7 +63,12 @@ pub trait Objective {
     ///
     /// # Errors
     /// [`BatchError`], naming the tensor.
-    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError>;
+    fn terms_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        mode: &Mode,
+    ) -> Result<Terms, BatchError>;
 
     /// Tokens of a batch, padding excluded.
     fn tokens(batch: &Self::Batch) -> u64;

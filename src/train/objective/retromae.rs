@@ -94,7 +94,12 @@ impl Objective for RetroMaeObjective {
         Ok(self.loss(&inputs, mode))
     }
 
-    fn terms_of_file(&self, device: &Device, file: &TensorFile) -> Result<Terms, BatchError> {
+    fn terms_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        mode: &Mode,
+    ) -> Result<Terms, BatchError> {
         let config = &self.model.encoder.bert.config;
         let mask = "attention_mask";
         let encoder = batch_file::tokens(device, config, file, ("input_ids", mask))?;
@@ -107,7 +112,7 @@ impl Objective for RetroMaeObjective {
             visible: batch_file::visible(device, file, "decoder_visible", shape)?,
             decoder_labels: batch_file::labels(device, config, file, "decoder_labels", shape)?,
         };
-        Ok(self.loss(&inputs, &Mode::evaluation()))
+        Ok(self.loss(&inputs, mode))
     }
 
     fn tokens(batch: &RetroMaeBatch) -> u64 {
