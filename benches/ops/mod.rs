@@ -7,6 +7,7 @@ mod adamw;
 mod add;
 mod attention;
 mod column_sums;
+mod concat;
 mod contrastive;
 mod dropout;
 mod elementwise;
@@ -32,6 +33,7 @@ pub fn cases() -> Vec<Case> {
         add::cases(),
         attention::cases(),
         column_sums::cases(),
+        concat::cases(),
         contrastive::cases(),
         dropout::cases(),
         elementwise::cases(),

@@ -5,6 +5,7 @@ mod adamw;
 mod add;
 mod attention;
 mod column_sums;
+mod concat;
 mod contrastive;
 mod dropout;
 mod elementwise;

@@ -11,6 +11,7 @@ pub mod attention_backward_fused;
 pub mod attention_backward_software;
 pub mod attention_software;
 pub mod column_sums;
+pub mod concat;
 pub mod contrastive;
 pub mod dropout;
 pub mod elementwise;

@@ -13,6 +13,7 @@ pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod column_sums;
+pub mod concat;
 pub mod contrastive;
 pub mod dropout;
 pub mod elementwise;
