@@ -28,7 +28,7 @@ mod token_max_pool;
 mod top_k;
 mod visibility;
 
-pub use activation::{relu, silu, tanh};
+pub use activation::{log1p_relu, relu, silu, tanh};
 pub use add::add;
 pub use attention::attention;
 pub use column_sums::column_sums;
