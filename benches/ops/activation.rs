@@ -1,4 +1,4 @@
-//! activation: relu, tanh and silu, forward and backward.
+//! activation: relu, tanh, silu and log1p_relu, forward and backward.
 
 use wgrad_engine::params::activation::Params;
 use wgrad_engine::reference::activation as twin;
@@ -9,12 +9,13 @@ use wgrad_engine::{Device, Tensor, ops};
 /// The op, and its twin's forward.
 type Function = (fn(&Tensor) -> Tensor, fn(&Params, &[f64], &mut [f64]));
 
-/// The inner activation of a feed-forward network and the pooler of BERT-base.
+/// The inner activation of a feed-forward network, the pooler of BERT-base, and the weights of SPLADE's texts.
 pub fn cases() -> Vec<Case> {
     let ffn = 1024 * 3072;
     vec![
         case("relu_ffn", ffn, 2, (ops::relu, twin::relu_forward)),
         case("silu_ffn", ffn, 12, (ops::silu, twin::silu_forward)),
+        case("log1p_relu_splade", 32 * 30_522, 24, (ops::log1p_relu, twin::log1p_relu_forward)),
         case("tanh_pooler", 1024 * 768, 8, (ops::tanh, twin::tanh_forward)),
     ]
 }

@@ -8,6 +8,7 @@ mod add;
 mod attention;
 mod cast;
 mod column_sums;
+mod concat;
 mod contrastive;
 mod dropout;
 mod elementwise;
@@ -34,6 +35,7 @@ pub fn cases() -> Vec<Case> {
         attention::cases(),
         cast::cases(),
         column_sums::cases(),
+        concat::cases(),
         contrastive::cases(),
         dropout::cases(),
         elementwise::cases(),

@@ -45,7 +45,7 @@ fn walk(root: &Arc<Node>, dy: Tensor) -> Gradients {
         let step = node.step.lock().unwrap_or_else(PoisonError::into_inner).take();
         let step = step.unwrap_or_else(|| panic!("backward: {} has been walked before", node.op));
         let wants: Vec<bool> = node.parents.iter().map(Option::is_some).collect();
-        let parents = step.back(&dy, &wants);
+        let parents = step.backward(&dy, &wants);
         for ((parent, gradient), index) in node.parents.iter().zip(parents).zip(0..) {
             let Some(parent) = parent else { continue };
             let gradient: Tensor = gradient.unwrap_or_else(|| {

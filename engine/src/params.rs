@@ -221,6 +221,26 @@ pub mod column_sums {
     }
 }
 
+/// Uniforms of `shaders/concat.wgsl`.
+#[rustfmt::skip]
+pub mod concat {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `concat` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// O.
+        pub outer: u32,
+        /// P.
+        pub part_words: u32,
+        /// W.
+        pub whole_words: u32,
+        /// F.
+        pub first: u32,
+    }
+}
+
 /// Uniforms of `shaders/contrastive.wgsl`.
 #[rustfmt::skip]
 pub mod contrastive {

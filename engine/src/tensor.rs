@@ -27,23 +27,25 @@ pub trait Backward<const N: usize>: Send + 'static {
     fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; N]) -> [Option<Tensor>; N];
 }
 
+/// [`Backward`] of an operation whose number of parents is known only when it runs.
+pub trait BackwardAll: Send + 'static {
+    /// As [`Backward::backward`]: one gradient per parent, in the order of [`Tensor::record_all`].
+    fn backward(self: Box<Self>, dy: &Tensor, wants: &[bool]) -> Vec<Option<Tensor>>;
+}
+
 /// A place in the graph: a leaf, or the result of an operation. Its number is larger than its parents'.
 pub(crate) struct Node {
     pub(crate) id: u64,
     pub(crate) op: &'static str,
     pub(crate) parents: Vec<Option<Arc<Node>>>,
-    pub(crate) step: Mutex<Option<Box<dyn Step>>>,
+    pub(crate) step: Mutex<Option<Box<dyn BackwardAll>>>,
 }
 
 /// [`Backward`] without its number of parents.
-pub(crate) trait Step: Send {
-    fn back(self: Box<Self>, dy: &Tensor, wants: &[bool]) -> Vec<Option<Tensor>>;
-}
-
 struct Recorded<B, const N: usize>(Box<B>);
 
-impl<B: Backward<N>, const N: usize> Step for Recorded<B, N> {
-    fn back(self: Box<Self>, dy: &Tensor, wants: &[bool]) -> Vec<Option<Tensor>> {
+impl<B: Backward<N>, const N: usize> BackwardAll for Recorded<B, N> {
+    fn backward(self: Box<Self>, dy: &Tensor, wants: &[bool]) -> Vec<Option<Tensor>> {
         let wants = wants.try_into().expect("a node has one parent per gradient by `record`");
         self.0.backward(dy, wants).into()
     }
@@ -169,17 +171,27 @@ impl Tensor {
     /// Makes this the result of an operation on `parents`, with `saved` to go back by. If no gradient is wanted,
     /// `saved` is dropped at once.
     pub fn record<const N: usize>(
-        mut self,
+        self,
         op: &'static str,
         parents: [&Tensor; N],
         saved: impl Backward<N>,
+    ) -> Self {
+        self.record_all(op, &parents, Recorded(Box::new(saved)))
+    }
+
+    /// [`Tensor::record`] for any number of parents.
+    pub fn record_all(
+        mut self,
+        op: &'static str,
+        parents: &[&Tensor],
+        saved: impl BackwardAll,
     ) -> Self {
         if RECORDING.get() && parents.iter().any(|parent| parent.is_tracked()) {
             self.node = Some(Arc::new(Node {
                 id: next_id(),
                 op,
                 parents: parents.iter().map(|parent| parent.node.clone()).collect(),
-                step: Mutex::new(Some(Box::new(Recorded(Box::new(saved))))),
+                step: Mutex::new(Some(Box::new(saved))),
             }));
         }
         self

@@ -1,4 +1,4 @@
-//! relu, tanh, silu: slopes against differences, every device against the twin, extremes.
+//! relu, tanh, silu, log1p_relu: slopes against differences, every device against the twin, extremes.
 
 use wgrad_engine::params::activation::Params;
 use wgrad_engine::reference::activation as twin;
@@ -22,7 +22,7 @@ enum Reads {
     Argument,
 }
 
-const FUNCTIONS: [Function; 3] = [
+const FUNCTIONS: [Function; 4] = [
     Function {
         name: "relu",
         op: ops::relu,
@@ -42,6 +42,13 @@ const FUNCTIONS: [Function; 3] = [
         op: ops::silu,
         forward: twin::silu_forward,
         backward: twin::silu_backward,
+        reads: Reads::Argument,
+    },
+    Function {
+        name: "log1p_relu",
+        op: ops::log1p_relu,
+        forward: twin::log1p_relu_forward,
+        backward: twin::log1p_relu_backward,
         reads: Reads::Argument,
     },
 ];
@@ -89,14 +96,17 @@ fn devices_match_twin() {
     }
 }
 
-/// Nothing overflows, and tanh keeps its relative accuracy near 0.
+/// Nothing overflows, and tanh and log1p_relu keep their relative accuracy near 0.
 #[test]
 fn extremes_stay_finite_and_accurate() {
-    let x = [0.0, 1e-20, -1e-6, 3e-4, 0.02, -0.624, 0.626, 9.0, -12.0, 45.0, -90.0, 1e30, -1e30];
+    let x = [
+        0.0, 1e-20, -1e-6, 3e-4, 0.02, 0.414, 0.4143, -0.624, 0.626, 9.0, -12.0, 45.0, -90.0, 1e30,
+        -1e30,
+    ];
     for device in devices() {
         for function in &FUNCTIONS {
-            let (expected, _) = judge(function, &wide(&x), &[1.0; 13]);
-            let leaf = Tensor::f32(&device, [13], &x).tracked();
+            let (expected, _) = judge(function, &wide(&x), &[1.0; 15]);
+            let leaf = Tensor::f32(&device, [15], &x).tracked();
             let y = (function.op)(&leaf);
             for (at, (y, expected)) in y.to_f32().iter().zip(expected).enumerate() {
                 let error = (f64::from(*y) - expected).abs();
@@ -104,7 +114,7 @@ fn extremes_stay_finite_and_accurate() {
                 let near = error <= 1e-6 * expected.abs() + 1e-37;
                 assert!(near, "{device:?} {}({}) = {y}, not {expected}", function.name, x[at]);
             }
-            let gradients = y.backward_with(&Tensor::f32(&device, [13], &[1.0; 13]));
+            let gradients = y.backward_with(&Tensor::f32(&device, [15], &[1.0; 15]));
             let dx = gradients.get(&leaf).expect("x is tracked").to_f32();
             assert!(dx.iter().all(|dx| dx.is_finite()), "{device:?} {}: {dx:?}", function.name);
         }

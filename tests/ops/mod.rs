@@ -6,6 +6,7 @@ mod add;
 mod attention;
 mod cast;
 mod column_sums;
+mod concat;
 mod contrastive;
 mod dropout;
 mod elementwise;

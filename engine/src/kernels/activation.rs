@@ -234,3 +234,77 @@ impl Kernel for SiluBackward<'_> {
         crate::reference::activation::silu_backward::<f32>(&self.params, (x.f32(), dy.f32()), dx.f32_mut());
     }
 }
+
+/// Entry point `log1p_relu_forward`: reads x; writes y.
+pub struct Log1pReluForward<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[n]`
+    pub x: &'a Buffer,
+    /// `[n]`
+    pub y: &'a mut Buffer,
+}
+
+impl Kernel for Log1pReluForward<'_> {
+    const STEM: &'static str = "activation";
+    const ENTRY: &'static str = "log1p_relu_forward";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let x = self.x.read();
+        let mut y = self.y.write();
+        crate::reference::activation::log1p_relu_forward::<f32>(&self.params, x.f32(), y.f32_mut());
+    }
+}
+
+/// Entry point `log1p_relu_backward`: reads x, dy; writes dx.
+pub struct Log1pReluBackward<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// `[n]`
+    pub x: &'a Buffer,
+    /// `[n]`
+    pub dy: &'a Buffer,
+    /// `[n]`
+    pub dx: &'a mut Buffer,
+}
+
+impl Kernel for Log1pReluBackward<'_> {
+    const STEM: &'static str = "activation";
+    const ENTRY: &'static str = "log1p_relu_backward";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [256, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
+            Binding { name: "dy", slot: 3, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
+            Binding { name: "dx", slot: 4, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let x = self.x.read();
+        let dy = self.dy.read();
+        let mut dx = self.dx.write();
+        crate::reference::activation::log1p_relu_backward::<f32>(&self.params, (x.f32(), dy.f32()), dx.f32_mut());
+    }
+}

@@ -2,7 +2,8 @@
 
 use crate::device::Launch;
 use crate::kernels::activation::{
-    Params, ReluBackward, ReluForward, SiluBackward, SiluForward, TanhBackward, TanhForward,
+    Log1pReluBackward, Log1pReluForward, Params, ReluBackward, ReluForward, SiluBackward,
+    SiluForward, TanhBackward, TanhForward,
 };
 use crate::tensor::{Backward, Tensor};
 
@@ -45,13 +46,29 @@ pub fn silu(x: &Tensor) -> Tensor {
     y.record("silu", [x], Saved { function: Function::Silu, kept: x.detach() })
 }
 
+/// Dampens what is positive and cuts off the rest: `y = ln(1 + max(x, 0))`, accurate near 0.
+///
+/// # Gradients
+/// Flows to `x`: `dx = dy/(1 + x)` where x > 0, else 0. Keeps `x`.
+///
+/// # Source
+/// Formal, Piwowarski & Clinchant 2021 (SPLADE), arXiv:2107.05720, eq. 1.
+pub fn log1p_relu(x: &Tensor) -> Tensor {
+    let (params, launch) = plan(x, 2);
+    let mut y = x.device().buffer(x.shape().elements());
+    x.device().run(Log1pReluForward { params, x: x.buffer(), y: &mut y }, launch);
+    let y = Tensor::new(x.device(), x.shape().clone(), y);
+    y.record("log1p_relu", [x], Saved { function: Function::Log1pRelu, kept: x.detach() })
+}
+
 enum Function {
     Relu,
     Tanh,
     Silu,
+    Log1pRelu,
 }
 
-/// The result of relu and tanh, the argument of silu.
+/// The result of relu and tanh, the argument of silu and log1p_relu.
 struct Saved {
     function: Function,
     kept: Tensor,
@@ -72,6 +89,10 @@ impl Backward<1> for Saved {
             }
             Function::Silu => {
                 device.run(SiluBackward { params, x: kept, dy: gradient, dx: &mut dx }, launch);
+            }
+            Function::Log1pRelu => {
+                let kernel = Log1pReluBackward { params, x: kept, dy: gradient, dx: &mut dx };
+                device.run(kernel, launch);
             }
         }
         [Some(Tensor::new(device, self.kept.shape().clone(), dx))]

@@ -39,6 +39,23 @@ const LANES: u32 = 64;
 /// # Panics
 /// If a shape does not fit, or texts have no token.
 ///
+/// # Example
+/// SPLADE's weights of a text, and the score of a query as an inner product:
+/// ```
+/// use wgrad_engine::ops::{Transpose, log1p_relu, matmul, token_max_pool};
+/// use wgrad_engine::{Device, Tensor};
+///
+/// let device = Device::cpu();
+/// let hidden = Tensor::f32(&device, [2, 2, 1], &[1.0, 2.0, 3.0, 9.0]); // [B, T, H]
+/// let weight = Tensor::f32(&device, [3, 1], &[1.0, -1.0, 0.5]); // [V, H]
+/// let visible = Tensor::u32(&device, [2, 2], &[1, 1, 1, 0]);
+/// let splade = |hidden: &Tensor| log1p_relu(&token_max_pool(hidden, &weight, None, &visible).values);
+/// let texts = splade(&hidden); // [B, V]: ln 3 and ln 2, ln 4 and ln 2.5
+/// assert!(texts.to_f32()[1] == 0.0 && (texts.to_f32()[2] - 2_f32.ln()).abs() < 1e-6);
+/// let scores = matmul(&texts, &texts, Transpose::Right); // [B, B]
+/// assert_eq!(scores.shape().axes(), [2, 2]);
+/// ```
+///
 /// # Source
 /// Kernels `shaders/token_max_pool.wgsl` and `matmul.wgsl`; Formal et al. 2021, arXiv:2107.05720, eq. 1.
 #[track_caller]

@@ -14,6 +14,7 @@ pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod cast;
 pub mod column_sums;
+pub mod concat;
 pub mod contrastive;
 pub mod dropout;
 pub mod elementwise;
