@@ -18,10 +18,10 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;         // [n]
-@group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;   // [n]
-@group(0) @binding(3) var<storage, read> dy: array<vec4<f32>>;        // [n]
-@group(0) @binding(4) var<storage, read_write> dx: array<vec4<f32>>;  // [n]
+@group(0) @binding(1) var<storage, read> x: array<Element4>;         // [n]
+@group(0) @binding(2) var<storage, read_write> y: array<Element4>;   // [n]
+@group(0) @binding(3) var<storage, read> dy: array<Element4>;        // [n]
+@group(0) @binding(4) var<storage, read_write> dx: array<Element4>;  // [n]
 
 // x + x³·P(x²) below 0.625, (1 − e⁻²ˣ)/(1 + e⁻²ˣ) of |x| above.
 fn tanh4(x: vec4f) -> vec4f {
@@ -60,7 +60,7 @@ fn relu_forward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        y[i] = max(x[i], vec4f(0.0));
+        y[i] = Element4(max(vec4f(x[i]), vec4f(0.0)));
     }
 }
 
@@ -72,7 +72,7 @@ fn relu_backward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        dx[i] = select(vec4f(0.0), dy[i], y[i] > vec4f(0.0));
+        dx[i] = Element4(select(vec4f(0.0), vec4f(dy[i]), vec4f(y[i]) > vec4f(0.0)));
     }
 }
 
@@ -84,7 +84,7 @@ fn tanh_forward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        y[i] = tanh4(x[i]);
+        y[i] = Element4(tanh4(vec4f(x[i])));
     }
 }
 
@@ -96,7 +96,7 @@ fn tanh_backward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        dx[i] = dy[i] * (1.0 - y[i] * y[i]);
+        dx[i] = Element4(vec4f(dy[i]) * (1.0 - vec4f(y[i]) * vec4f(y[i])));
     }
 }
 
@@ -108,7 +108,7 @@ fn silu_forward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        y[i] = x[i] * sigmoid(x[i]);
+        y[i] = Element4(vec4f(x[i]) * sigmoid(vec4f(x[i])));
     }
 }
 
@@ -120,8 +120,8 @@ fn silu_backward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        let s = sigmoid(x[i]);
-        dx[i] = dy[i] * s * (1.0 + x[i] * (1.0 - s));
+        let s = sigmoid(vec4f(x[i]));
+        dx[i] = Element4(vec4f(dy[i]) * s * (1.0 + vec4f(x[i]) * (1.0 - s)));
     }
 }
 
@@ -133,7 +133,7 @@ fn log1p_relu_forward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        y[i] = log1p4(max(x[i], vec4f(0.0)));
+        y[i] = Element4(log1p4(max(vec4f(x[i]), vec4f(0.0))));
     }
 }
 
@@ -145,6 +145,6 @@ fn log1p_relu_backward(
 ) {
     let i = quad_index(group, groups, lane);
     if i < quads_of(params.elements) {
-        dx[i] = select(vec4f(0.0), dy[i] / (1.0 + x[i]), x[i] > vec4f(0.0));
+        dx[i] = Element4(select(vec4f(0.0), vec4f(dy[i]) / (1.0 + vec4f(x[i])), vec4f(x[i]) > vec4f(0.0)));
     }
 }

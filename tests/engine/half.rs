@@ -64,6 +64,8 @@ fn elementwise_ops_round_what_they_give() {
         let shape: &[usize] = &[5, 37];
         holds(device, &[shape, shape], 2, ROUNDED, "add", &|x| ops::add(&x[0], &x[1]));
         holds(device, &[shape], 1, ROUNDED, "dropout", &|x| ops::dropout(&x[0], &dropout));
+        holds(device, &[shape], 1, ROUNDED, "relu", &|x| ops::relu(&x[0]));
+        holds(device, &[shape], 1, ROUNDED, "silu", &|x| ops::silu(&x[0]));
         holds(device, &[shape], 1, ROUNDED, "gelu", &|x| ops::gelu(&x[0], Gelu::Erf));
         let rows = Rows::new(device, &[0, 3, 4], 5).expect("three rows of five");
         holds(device, &[shape], 1, ROUNDED, "gather_rows", &|x| ops::gather_rows(&x[0], &rows));

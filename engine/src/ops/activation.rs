@@ -13,7 +13,7 @@ use crate::tensor::{Backward, Tensor};
 /// Flows to `x`: `dx = dy` where y > 0, else 0. Keeps `y`.
 pub fn relu(x: &Tensor) -> Tensor {
     let (params, launch) = plan(x, 2);
-    let mut y = x.device().buffer(x.shape().elements());
+    let mut y = x.buffer_like(x.shape().elements());
     x.device().run(ReluForward { params, x: x.buffer(), y: &mut y }, launch);
     let y = Tensor::new(x.device(), x.shape().clone(), y);
     y.clone().record("relu", [x], Saved { function: Function::Relu, kept: y })
@@ -25,7 +25,7 @@ pub fn relu(x: &Tensor) -> Tensor {
 /// Flows to `x`: `dx = dy·(1 − y²)`. Keeps `y`.
 pub fn tanh(x: &Tensor) -> Tensor {
     let (params, launch) = plan(x, 2);
-    let mut y = x.device().buffer(x.shape().elements());
+    let mut y = x.buffer_like(x.shape().elements());
     x.device().run(TanhForward { params, x: x.buffer(), y: &mut y }, launch);
     let y = Tensor::new(x.device(), x.shape().clone(), y);
     y.clone().record("tanh", [x], Saved { function: Function::Tanh, kept: y })
@@ -40,7 +40,7 @@ pub fn tanh(x: &Tensor) -> Tensor {
 /// Elfwing, Uchibe & Doya 2017, arXiv:1702.03118, eq. 5.
 pub fn silu(x: &Tensor) -> Tensor {
     let (params, launch) = plan(x, 2);
-    let mut y = x.device().buffer(x.shape().elements());
+    let mut y = x.buffer_like(x.shape().elements());
     x.device().run(SiluForward { params, x: x.buffer(), y: &mut y }, launch);
     let y = Tensor::new(x.device(), x.shape().clone(), y);
     y.record("silu", [x], Saved { function: Function::Silu, kept: x.detach() })
@@ -55,7 +55,7 @@ pub fn silu(x: &Tensor) -> Tensor {
 /// Formal, Piwowarski & Clinchant 2021 (SPLADE), arXiv:2107.05720, eq. 1.
 pub fn log1p_relu(x: &Tensor) -> Tensor {
     let (params, launch) = plan(x, 2);
-    let mut y = x.device().buffer(x.shape().elements());
+    let mut y = x.buffer_like(x.shape().elements());
     x.device().run(Log1pReluForward { params, x: x.buffer(), y: &mut y }, launch);
     let y = Tensor::new(x.device(), x.shape().clone(), y);
     y.record("log1p_relu", [x], Saved { function: Function::Log1pRelu, kept: x.detach() })
@@ -78,7 +78,7 @@ impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
         let device = dy.device();
         let (params, launch) = plan(dy, 3);
-        let mut dx = device.buffer(dy.shape().elements());
+        let mut dx = dy.buffer_like(dy.shape().elements());
         let (kept, gradient) = (self.kept.buffer(), dy.buffer());
         match self.function {
             Function::Relu => {
