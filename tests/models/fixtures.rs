@@ -33,8 +33,8 @@ const CPU: Gate = Gate { term: 2e-6, output: 1e-5, gradient: 5e-5, floor: 1e-7, 
 const ADAPTER: Gate = Gate { term: 1e-5, output: 5e-5, gradient: 2.5e-4, floor: 5e-7, zero: ZERO };
 
 /// Activations and their gradients that lie as f16 are off by 2⁻¹¹ = 4.9e-4 each time they are stored. Weights moved at
-/// random by as much change these gradients by up to 0.8 % in f32.
-const MIXED: Gate = Gate { term: 2e-3, output: 2e-3, gradient: 1e-2, floor: 1e-4, zero: 5e-4 };
+/// random by as much change these gradients by up to 1.04 % in f32, in eight trials of each of two cases.
+const MIXED: Gate = Gate { term: 2e-3, output: 2e-3, gradient: 2e-2, floor: 1e-4, zero: 5e-4 };
 
 /// Below this share of the largest gradient a tensor is zero in theory: key biases, by softmax's shift invariance.
 const ZERO: f64 = 1e-6;

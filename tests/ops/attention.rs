@@ -309,6 +309,26 @@ fn dropout_drops_its_share_and_keeps_the_mean() {
     }
 }
 
+/// 4,096 tokens: no loop is cut short (llvmpipe leaves them after 65,535 rounds), and nothing is T × T.
+#[test]
+fn long_texts_need_memory_by_length_alone() {
+    let (tokens, width) = (4096, 64);
+    let problem = Problem::new([1, tokens, tokens, 1, width], Hidden::Padding, 0.0);
+    let expected = problem.run(&Device::cpu());
+    for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
+        device.reset_peak();
+        let before = device.memory().live;
+        let actual = problem.run(device);
+        for (actual, expected) in actual.iter().zip(&expected) {
+            assert_close(actual, &wide(expected), 1e-5, &format!("{device:?}"));
+        }
+        // q, k, v, dy, y and three gradients, and three floats a row.
+        let bytes = device.memory().peak - before;
+        let formula = 4 * (8 * tokens * width + 3 * tokens) as u64;
+        assert!(bytes < formula * 5 / 4, "{device:?}: {bytes} bytes, expected about {formula}");
+    }
+}
+
 #[test]
 fn two_runs_give_the_same_bits() {
     for device in DEVICES.iter() {

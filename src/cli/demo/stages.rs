@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use wgrad_engine::Device;
+use wgrad_engine::device::Format;
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
@@ -194,7 +195,7 @@ fn pretrain_stage(
         let trial = RetroMaeObjective::new(device, config.clone(), query, decoding, 0);
         let sampler = Sampler::new(0, corpus.heldout, PRETRAINING_BATCH);
         let batch = |step| collator.batch(&corpus.blocks, 0, &sampler.draw(step).examples);
-        let step = seconds_a_step(device, &trial, batch)?;
+        let step = seconds_a_step(device, &trial, batch, global.format())?;
         set(&mut recipe, "objective", "retromae")?;
         set(&mut recipe, "batch_size", PRETRAINING_BATCH)?;
         set(&mut recipe, "max_length", LENGTHS.0)?;
@@ -226,7 +227,7 @@ fn finetune_stage(
         let [large, small] = BATCHES;
         let sampler = Sampler::new(0, records.len(), small.0);
         let batch = |step| collator.batch(&records, 0, &sampler.draw(step).examples);
-        let step = seconds_a_step(device, &trial, batch)?;
+        let step = seconds_a_step(device, &trial, batch, global.format())?;
         let longer = step * (large.0 / small.0) as f64;
         let (step, (batch_size, learning_rate)) =
             if steps_in(seconds, longer) >= ENOUGH_STEPS { (longer, large) } else { (step, small) };
@@ -248,6 +249,7 @@ fn common(global: &Global, recipe: &mut Recipe, steps: u64) -> Result<(), Failur
     set(recipe, "steps", steps)?;
     set(recipe, "save_every", (steps / 4).max(1))?;
     set(recipe, "eval_every", (steps / 5).max(1))?;
+    set(recipe, "precision", global.precision.as_deref().unwrap_or("f32"))?;
     set(recipe, "seed", global.seed())
 }
 
@@ -267,6 +269,7 @@ fn seconds_a_step<O: Objective>(
     device: &Device,
     objective: &O,
     batch: impl Fn(u64) -> crate::data::Result<O::Batch>,
+    format: Format,
 ) -> Result<f64, Failure> {
     let mut started = Instant::now();
     for step in 0..=TIMED {
@@ -274,7 +277,8 @@ fn seconds_a_step<O: Objective>(
         if step == 1 {
             started = Instant::now();
         }
-        let terms = objective.terms(device, &batch(step)?, &Mode::evaluation())?;
+        let mode = Mode::evaluation().storing(format);
+        let terms = objective.terms(device, &batch(step)?, &mode)?;
         drop(terms.loss.backward());
         device.wait();
     }
