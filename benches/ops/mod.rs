@@ -17,6 +17,7 @@ mod l2_normalize;
 mod layer_norm;
 mod linear_cross_entropy;
 mod matmul;
+mod max_sim;
 mod mean_pool;
 mod reduce;
 mod replace_rows;
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         layer_norm::cases(),
         linear_cross_entropy::cases(),
         matmul::cases(),
+        max_sim::cases(),
         mean_pool::cases(),
         reduce::cases(),
         replace_rows::cases(),

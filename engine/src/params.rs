@@ -445,6 +445,46 @@ pub mod matmul {
     }
 }
 
+/// Uniforms of `shaders/max_sim.wgsl`.
+#[rustfmt::skip]
+pub mod max_sim {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `max_sim` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of the block.
+        pub batches: u32,
+        /// of a batch in the block.
+        pub queries: u32,
+        /// of a batch in the block.
+        pub documents: u32,
+        /// of the block.
+        pub first_batch: u32,
+        /// of the block in each batch.
+        pub first_query: u32,
+        /// of the block in each batch.
+        pub first_document: u32,
+        /// M / B.
+        pub batch_queries: u32,
+        /// N / B.
+        pub batch_documents: u32,
+        /// S.
+        pub query_tokens: u32,
+        /// T.
+        pub document_tokens: u32,
+        /// D.
+        pub channels: u32,
+        /// 0: all query tokens count.
+        pub has_query_mask: u32,
+        /// 0: all document tokens are visible.
+        pub has_document_mask: u32,
+        /// 0: those of a block are forgotten with it.
+        pub keeps_positions: u32,
+    }
+}
+
 /// Uniforms of `shaders/mean_pool.wgsl`.
 #[rustfmt::skip]
 pub mod mean_pool {

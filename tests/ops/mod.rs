@@ -15,6 +15,7 @@ mod l2_normalize;
 mod layer_norm;
 mod linear_cross_entropy;
 mod matmul;
+mod max_sim;
 mod mean_pool;
 mod reduce;
 mod replace_rows;

@@ -20,5 +20,6 @@ pub mod gemm;
 pub mod layer_norm;
 pub mod linear_cross_entropy;
 pub mod matmul;
+pub mod max_sim;
 mod softmax_rows;
 pub mod top_k;

@@ -26,6 +26,7 @@ pub mod linear_cross_entropy;
 pub mod matmul;
 pub mod matmul_software;
 pub mod matmul_vec4;
+pub mod max_sim;
 pub mod mean_pool;
 pub mod reduce;
 pub mod replace_rows;

@@ -26,6 +26,7 @@ pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear_cross_entropy;
 pub mod matmul;
+pub mod max_sim;
 pub mod mean_pool;
 mod real;
 pub mod reduce;
