@@ -16,6 +16,7 @@ mod gelu;
 mod l2_normalize;
 mod layer_norm;
 mod linear_cross_entropy;
+mod linear_sample;
 mod matmul;
 mod max_sim;
 mod mean_pool;
@@ -42,6 +43,7 @@ pub fn cases() -> Vec<Case> {
         l2_normalize::cases(),
         layer_norm::cases(),
         linear_cross_entropy::cases(),
+        linear_sample::cases(),
         matmul::cases(),
         max_sim::cases(),
         mean_pool::cases(),

@@ -404,6 +404,32 @@ pub mod linear_cross_entropy {
         pub vocabulary: u32,
         /// 1 if db already holds the sum over earlier chunks, 0 for the first.
         pub accumulates: u32,
+        /// 0 if all rows have one weight w, 1 if each has its own.
+        pub weights: u32,
+        /// ε, the share of the target that is spread over all classes.
+        pub smoothing: f32,
+    }
+}
+
+/// Uniforms of `shaders/linear_sample.wgsl`.
+#[rustfmt::skip]
+pub mod linear_sample {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `linear_sample` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, rows of this chunk.
+        pub rows: u32,
+        /// V.
+        pub vocabulary: u32,
+        /// which draw of the model.
+        pub site: u32,
+        /// global number of the chunk's first row.
+        pub first_row: u32,
+        /// 1/τ.
+        pub inverse_temperature: f32,
     }
 }
 

@@ -14,6 +14,7 @@ mod gelu;
 mod l2_normalize;
 mod layer_norm;
 mod linear_cross_entropy;
+mod linear_sample;
 mod matmul;
 mod max_sim;
 mod mean_pool;

@@ -23,6 +23,7 @@ pub mod layer_norm;
 pub mod layer_norm_rows;
 pub mod layer_norm_vec4;
 pub mod linear_cross_entropy;
+pub mod linear_sample;
 pub mod matmul;
 pub mod matmul_software;
 pub mod matmul_vec4;

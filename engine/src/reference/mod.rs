@@ -25,6 +25,7 @@ pub mod l2_normalize;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear_cross_entropy;
+pub mod linear_sample;
 pub mod matmul;
 pub mod max_sim;
 pub mod mean_pool;
