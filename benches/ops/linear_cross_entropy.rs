@@ -70,7 +70,13 @@ fn dhidden(hidden: &[f32], weight: &[f32], bias: &[f32], classes: &[u32]) -> Vec
             scores.push(product + f64::from(*bias));
         }
     }
-    let params = Params { rows: CHECKED as u32, vocabulary: VOCABULARY as u32, accumulates: 0 };
+    let params = Params {
+        rows: CHECKED as u32,
+        vocabulary: VOCABULARY as u32,
+        accumulates: 0,
+        weights: 0,
+        smoothing: 0.0,
+    };
     let [mut row_max, mut row_sum, mut row_losses] = [(); 3].map(|()| vec![0.0; CHECKED]);
     let row_weight = [1.0 / classes.len() as f64];
     let classes = &classes[..CHECKED];

@@ -18,7 +18,9 @@ mod gelu;
 mod l2_normalize;
 mod layer_norm;
 mod linear_cross_entropy;
+mod linear_sample;
 mod matmul;
+mod max_sim;
 mod mean_pool;
 mod reduce;
 mod replace_rows;
@@ -45,7 +47,9 @@ pub fn cases() -> Vec<Case> {
         l2_normalize::cases(),
         layer_norm::cases(),
         linear_cross_entropy::cases(),
+        linear_sample::cases(),
         matmul::cases(),
+        max_sim::cases(),
         mean_pool::cases(),
         reduce::cases(),
         replace_rows::cases(),

@@ -438,6 +438,32 @@ pub mod linear_cross_entropy {
         pub vocabulary: u32,
         /// 1 if db already holds the sum over earlier chunks, 0 for the first.
         pub accumulates: u32,
+        /// 0 if all rows have one weight w, 1 if each has its own.
+        pub weights: u32,
+        /// ε, the share of the target that is spread over all classes.
+        pub smoothing: f32,
+    }
+}
+
+/// Uniforms of `shaders/linear_sample.wgsl`.
+#[rustfmt::skip]
+pub mod linear_sample {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `linear_sample` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// C, rows of this chunk.
+        pub rows: u32,
+        /// V.
+        pub vocabulary: u32,
+        /// which draw of the model.
+        pub site: u32,
+        /// global number of the chunk's first row.
+        pub first_row: u32,
+        /// 1/τ.
+        pub inverse_temperature: f32,
     }
 }
 
@@ -476,6 +502,46 @@ pub mod matmul {
         pub splits: u32,
         /// GELU_ERF or GELU_TANH.
         pub gelu_form: u32,
+    }
+}
+
+/// Uniforms of `shaders/max_sim.wgsl`.
+#[rustfmt::skip]
+pub mod max_sim {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `max_sim` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// of the block.
+        pub batches: u32,
+        /// of a batch in the block.
+        pub queries: u32,
+        /// of a batch in the block.
+        pub documents: u32,
+        /// of the block.
+        pub first_batch: u32,
+        /// of the block in each batch.
+        pub first_query: u32,
+        /// of the block in each batch.
+        pub first_document: u32,
+        /// M / B.
+        pub batch_queries: u32,
+        /// N / B.
+        pub batch_documents: u32,
+        /// S.
+        pub query_tokens: u32,
+        /// T.
+        pub document_tokens: u32,
+        /// D.
+        pub channels: u32,
+        /// 0: all query tokens count.
+        pub has_query_mask: u32,
+        /// 0: all document tokens are visible.
+        pub has_document_mask: u32,
+        /// 0: those of a block are forgotten with it.
+        pub keeps_positions: u32,
     }
 }
 

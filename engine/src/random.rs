@@ -50,6 +50,22 @@ pub struct Dropout {
     pub first_row: u32,
 }
 
+/// A place where classes are drawn at random. What changes per step is data: the key lies in a buffer.
+///
+/// Class v of a row draws by Philox at the counter (v / 4, row + `first_row`, site, 2³² − 1), word v % 4: apart from
+/// every [`Dropout`], whose last word is the number of a head.
+#[derive(Clone, Debug)]
+pub struct Sampling {
+    /// τ: logits are divided by it.
+    pub temperature: f32,
+    /// Two words for this seed and step, rewritten each step: u32 `[2]`.
+    pub key: Tensor,
+    /// Which draw of the model this is.
+    pub site: u32,
+    /// The global number of the first row.
+    pub first_row: u32,
+}
+
 /// `count` draws from the standard normal distribution for `key`, by Box and Muller's transform of Philox words.
 pub fn normal(count: usize, key: [u32; 2]) -> Vec<f32> {
     let pair = |high: u32, low: u32| {

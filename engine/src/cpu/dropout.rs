@@ -12,6 +12,8 @@ use crate::reference::lanes::rows_per_task;
 
 /// Quads drawn at a time: the counters of one AVX-512 register, two of AVX2.
 const QUADS: usize = 16;
+/// Words of so many quads.
+pub(super) const WORDS: usize = 4 * QUADS;
 
 /// `y = x ⊙ k` for each of `rows` rows.
 pub fn forward(params: &Params, (key, x): (&[u32], &[f32]), y: &mut [f32]) {
@@ -49,23 +51,22 @@ impl WithSimd for Rows<'_> {
 /// `y[c] = x[c]·k[c]`, as [`RowDropout::apply`].
 #[inline(always)]
 pub(super) fn apply(dropout: RowDropout<f32>, x: &[f32], y: &mut [f32]) {
-    let blocks = x.chunks(4 * QUADS).zip(y.chunks_mut(4 * QUADS));
+    let blocks = x.chunks(WORDS).zip(y.chunks_mut(WORDS));
     for (block, (x, y)) in (0..).zip(blocks) {
-        let words = draw(&dropout, block * QUADS as u32);
+        let words = draw([block * QUADS as u32, dropout.row, dropout.site, 0], dropout.key);
         for ((y, &x), &word) in y.iter_mut().zip(x).zip(&words) {
             *y = if word < dropout.threshold { 0.0 } else { x * dropout.keep_scale };
         }
     }
 }
 
-/// The words of [`QUADS`] quads from `first` on. Each round is that of [`crate::random::philox`], for all of them.
+/// The words of [`QUADS`] quads from that of `counter` on. Each round is that of [`crate::random::philox`], for all of them.
 #[inline(always)]
-fn draw(dropout: &RowDropout<f32>, first: u32) -> [u32; 4 * QUADS] {
-    let mut counter = [[0; QUADS], [dropout.row; QUADS], [dropout.site; QUADS], [0; QUADS]];
-    for (quad, at) in counter[0].iter_mut().zip(first..) {
-        *quad = at;
+pub(super) fn draw(counter: [u32; 4], mut key: [u32; 2]) -> [u32; WORDS] {
+    let mut counter = counter.map(|word| [word; QUADS]);
+    for (quad, at) in counter[0].iter_mut().zip(0..) {
+        *quad += at;
     }
-    let mut key = dropout.key;
     for _ in 0..10 {
         let mut next = [[0; QUADS]; 4];
         for lane in 0..QUADS {
@@ -79,7 +80,7 @@ fn draw(dropout: &RowDropout<f32>, first: u32) -> [u32; 4 * QUADS] {
         counter = next;
         key = [key[0].wrapping_add(0x9E37_79B9), key[1].wrapping_add(0xBB67_AE85)];
     }
-    let mut words = [0; 4 * QUADS];
+    let mut words = [0; WORDS];
     for quad in 0..QUADS {
         for word in 0..4 {
             words[4 * quad + word] = counter[word][quad];
@@ -97,9 +98,9 @@ mod tests {
     fn blocks_draw_the_words_of_philox() {
         let dropout =
             RowDropout { key: [3, 4], row: 77, site: 5, threshold: 1 << 30, keep_scale: 2.0 };
-        let words = draw(&dropout, 32);
+        let words = draw([32, 77, 5, 9], [3, 4]);
         for (quad, words) in words.chunks(4).enumerate() {
-            assert_eq!(words, philox([32 + quad as u32, 77, 5, 0], [3, 4]), "quad {quad}");
+            assert_eq!(words, philox([32 + quad as u32, 77, 5, 9], [3, 4]), "quad {quad}");
         }
         for channels in [1, 63, 64, 65, 300] {
             let x = normal(channels, [1, 2]);

@@ -19,6 +19,8 @@ pub mod gelu_math;
 pub mod gemm;
 pub mod layer_norm;
 pub mod linear_cross_entropy;
+pub mod linear_sample;
 pub mod matmul;
+pub mod max_sim;
 mod softmax_rows;
 pub mod top_k;

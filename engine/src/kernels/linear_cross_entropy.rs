@@ -66,7 +66,7 @@ pub struct BackwardLogits<'a> {
     pub params: Params,
     /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
-    /// `[1]`     w
+    /// `[1]` or `[C]`  w
     pub row_weight: &'a Buffer,
     /// `[C, V]`  x, then ∂L/∂x
     pub logits: &'a mut Buffer,

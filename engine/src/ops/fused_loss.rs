@@ -18,6 +18,8 @@ const ROW_STEP: usize = 64;
 
 /// A chunk of rows whose scores have been computed.
 pub(super) struct Chunk<'a> {
+    /// The first of its rows: a multiple of 64.
+    pub first: usize,
     /// How many rows it has.
     pub rows: usize,
     /// Whether it is not the first.
@@ -50,13 +52,30 @@ impl Scores<'_> {
     /// Runs `row_kernels` on each chunk in order and gives the mean loss, with the gradients of left and right where wanted.
     pub(super) fn mean_loss(
         &self,
-        mut row_kernels: impl FnMut(&mut Chunk<'_>),
+        row_kernels: impl FnMut(&mut Chunk<'_>),
     ) -> (Tensor, [Option<Tensor>; 2]) {
+        let (device, [rows, _]) = (self.left.device(), matrix(self.left));
+        let row_losses = device.buffer(rows);
+        let mut gradients = [self.left, self.right].map(|parent| gradient_of(parent, rows));
+        self.each_chunk(&row_losses, &mut gradients, row_kernels);
+        let mut loss = device.buffer(1);
+        let params = Params { rows: rows as u32, quads: 0 };
+        let row_weight = self.targets.row_weight();
+        let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
+        device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
+        (Tensor::new(device, [], loss), gradients)
+    }
+
+    /// Runs `row_kernels` on each chunk in order, then the products of those gradients of left and right that are there.
+    pub(super) fn each_chunk(
+        &self,
+        row_losses: &Buffer,
+        [dleft, dright]: &mut [Option<Tensor>; 2],
+        mut row_kernels: impl FnMut(&mut Chunk<'_>),
+    ) {
         let Self { left, right, bias, targets, chunk_bytes } = *self;
         let device = left.device();
         let ([rows, width], [columns, _]) = (matrix(left), matrix(right));
-        let row_losses = device.buffer(rows);
-        let [mut dleft, mut dright] = [left, right].map(|parent| gradient_of(parent, rows));
         let step = rows_per_chunk(device, rows, columns, chunk_bytes);
         for first in (0..rows).step_by(step.max(1)) {
             let count = step.min(rows - first);
@@ -66,20 +85,21 @@ impl Scores<'_> {
             let finish = bias.map_or(Finish::Plain, |bias| Finish::Bias(bias.buffer()));
             let (scores, _) = scores.run(device, &left, right.buffer(), finish);
             let mut chunk = Chunk {
+                first,
                 rows: count,
                 continues: first > 0,
                 classes: part(targets.classes(), 1),
                 row_weight: targets.row_weight(),
                 scores,
-                row_losses: part(&row_losses, 1),
+                row_losses: part(row_losses, 1),
             };
             row_kernels(&mut chunk);
-            if let Some(dleft) = &mut dleft {
+            if let Some(dleft) = dleft {
                 let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
                 let mut dleft = part(dleft.buffer(), width);
                 product.run_into(device, &chunk.scores, right.buffer(), Finish::Plain, &mut dleft);
             }
-            if let Some(dright) = &mut dright {
+            if let Some(dright) = dright {
                 let product = Product::new([columns, width, count], [1, columns], [width, 1]);
                 if chunk.continues {
                     let (share, _) = product.run(device, &chunk.scores, &left, Finish::Plain);
@@ -95,24 +115,23 @@ impl Scores<'_> {
                 }
             }
         }
-        let mut loss = device.buffer(1);
-        let params = Params { rows: rows as u32, quads: 0 };
-        let row_weight = targets.row_weight();
-        let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
-        device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
-        (Tensor::new(device, [], loss), [dleft, dright])
     }
 }
 
-/// Memory for the gradient of `parent`, if it wants one; the chunks write it, and without rows it is zeros.
+/// Memory for the gradient of `parent`, if it wants one.
 pub(super) fn gradient_of(parent: &Tensor, rows: usize) -> Option<Tensor> {
+    parent.wants_gradient().then(|| room_for(parent, rows))
+}
+
+/// Memory for the gradient of `parent`: the chunks write it, and without rows it is zeros.
+pub(super) fn room_for(parent: &Tensor, rows: usize) -> Tensor {
     let device = parent.device();
     let words = parent.shape().elements();
-    let buffer = || match rows {
+    let buffer = match rows {
         0 => device.upload_f32(&vec![0.0; words]),
         _ => device.buffer(words),
     };
-    parent.wants_gradient().then(|| Tensor::new(device, parent.shape().clone(), buffer()))
+    Tensor::new(device, parent.shape().clone(), buffer)
 }
 
 fn accumulate(share: &Buffer, gradient: &mut Tensor) {
@@ -130,7 +149,12 @@ fn matrix(tensor: &Tensor) -> [usize; 2] {
 }
 
 /// As many rows as fit, evenly spread over the chunks that this makes.
-fn rows_per_chunk(device: &Device, rows: usize, columns: usize, chunk_bytes: u64) -> usize {
+pub(super) fn rows_per_chunk(
+    device: &Device,
+    rows: usize,
+    columns: usize,
+    chunk_bytes: u64,
+) -> usize {
     let budget = device.limits().max_binding_bytes.min(chunk_bytes) as usize;
     let fitting = (budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP).max(ROW_STEP);
     let chunks = rows.div_ceil(fitting).max(1);

@@ -18,7 +18,9 @@ mod l2_normalize;
 mod layer_norm;
 mod linear;
 mod linear_cross_entropy;
+mod linear_sample;
 mod matmul;
+mod max_sim;
 mod mean_pool;
 mod product;
 mod reduce;
@@ -45,8 +47,12 @@ pub use index::{Ids, IndexError, Rows};
 pub use l2_normalize::l2_normalize;
 pub use layer_norm::layer_norm;
 pub use linear::{linear, linear_gelu};
-pub use linear_cross_entropy::linear_cross_entropy;
+pub use linear_cross_entropy::{
+    linear_cross_entropy, linear_cross_entropy_rows, linear_cross_entropy_smoothed,
+};
+pub use linear_sample::linear_sample;
 pub use matmul::{Transpose, matmul};
+pub use max_sim::{MaxSim, Pairs, max_sim};
 pub use mean_pool::mean_pool;
 pub use reduce::{mean, sum};
 pub use replace_rows::replace_rows;

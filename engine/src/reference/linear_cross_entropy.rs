@@ -4,7 +4,7 @@ use super::Real;
 use super::fused_loss::IGNORED;
 use crate::params::linear_cross_entropy::Params;
 
-/// `m = max x`, `Σ = Σ exp(x − m)` and `ℓ = log Σ + m − x_t` for each row of the chunk.
+/// `m = max x`, `Σ = Σ exp(x − m)` and `ℓ = log Σ + (1 − ε)·(m − x_t) + ε·(m − mean x)` for each row of the chunk.
 pub fn forward<T: Real>(
     params: &Params,
     (targets, logits): (&[u32], &[T]),
@@ -16,27 +16,34 @@ pub fn forward<T: Real>(
         let highest = (0..vocabulary).map(x).fold(T::of(-1e30), T::max);
         let sum = (0..vocabulary).map(|v| (x(v) - highest).exp()).sum::<T>();
         (row_max[row], row_sum[row]) = (highest, sum);
+        let (smoothing, count) = (T::of(params.smoothing.into()), T::of(vocabulary as f64));
+        let offset = (0..vocabulary).map(|v| x(v) - x(0)).sum::<T>() / count;
         row_losses[row] = match targets[row] {
             IGNORED => T::zero(),
-            target => sum.ln() + (highest - x(target as usize)),
+            target => {
+                let to_target = (T::one() - smoothing) * (highest - x(target as usize));
+                sum.ln() + (to_target + smoothing * ((highest - x(0)) - offset))
+            }
         };
     }
 }
 
-/// `∂L/∂xᵥ = (exp(xᵥ − m)/Σ − [v = t])·w` in place of the logits, 0 for ignored rows.
+/// `∂L/∂xᵥ = (exp(xᵥ − m)/Σ − (1 − ε)·[v = t] − ε/V)·w` in place of the logits, 0 for ignored rows.
 pub fn backward_logits<T: Real>(
     params: &Params,
     (targets, row_weight, row_max, row_sum): (&[u32], &[T], &[T], &[T]),
     logits: &mut [T],
 ) {
     let vocabulary = params.vocabulary as usize;
+    let smoothing = T::of(params.smoothing.into());
     for row in 0..params.rows as usize {
-        let weight = if targets[row] == IGNORED { T::zero() } else { row_weight[0] };
+        let weight = row_weight[row * params.weights as usize];
+        let weight = if targets[row] == IGNORED { T::zero() } else { weight };
         for v in 0..vocabulary {
             let value = &mut logits[row * vocabulary + v];
             let probability = (*value - row_max[row]).exp() / row_sum[row];
-            let is_target = if targets[row] == v as u32 { T::one() } else { T::zero() };
-            *value = (probability - is_target) * weight;
+            let own = if targets[row] == v as u32 { T::one() - smoothing } else { T::zero() };
+            *value = (probability - (smoothing / T::of(vocabulary as f64) + own)) * weight;
         }
     }
 }
