@@ -15,6 +15,7 @@ mod embedding;
 mod gather_rows;
 mod gelu;
 mod l2_normalize;
+mod lamb;
 mod layer_norm;
 mod linear_cross_entropy;
 mod matmul;
@@ -41,6 +42,7 @@ pub fn cases() -> Vec<Case> {
         gather_rows::cases(),
         gelu::cases(),
         l2_normalize::cases(),
+        lamb::cases(),
         layer_norm::cases(),
         linear_cross_entropy::cases(),
         matmul::cases(),
