@@ -16,6 +16,7 @@ mod embedding;
 mod gather_rows;
 mod gelu;
 mod l2_normalize;
+mod lamb;
 mod layer_norm;
 mod linear_cross_entropy;
 mod linear_sample;
@@ -45,6 +46,7 @@ pub fn cases() -> Vec<Case> {
         gather_rows::cases(),
         gelu::cases(),
         l2_normalize::cases(),
+        lamb::cases(),
         layer_norm::cases(),
         linear_cross_entropy::cases(),
         linear_sample::cases(),

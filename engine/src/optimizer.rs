@@ -1,8 +1,9 @@
-//! AdamW over arenas: a few large buffers hold all parameters, and one dispatch moves an arena.
+//! AdamW and LAMB over arenas: a few large buffers hold all parameters, and one dispatch moves an arena.
 //!
 //! Nothing in a step waits for the device: the norm of the gradient, the clip factor and whether the step is
 //! taken at all stay there, and the host reads them later, if it cares.
 
+mod lamb;
 mod state;
 
 use crate::device::{Buffer, Device, Launch, Readback};
@@ -19,9 +20,21 @@ const DECAY_BLOCK: usize = 64;
 /// Words of one partial sum of squares, as in `shaders/sum_of_squares.wgsl`.
 const CHUNK: usize = 16_384;
 
-/// What an AdamW run fixes; the learning rate comes with each step.
+/// How a step follows from the moments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Rule {
+    /// Every word by its own moments.
+    #[default]
+    AdamW,
+    /// AdamW's direction, with decay, scaled to `‖w‖` in each tensor: the trust ratio `‖w‖/‖u‖`, 1 where either is 0.
+    Lamb,
+}
+
+/// What a run of AdamW or LAMB fixes; the learning rate comes with each step.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct AdamWSettings {
+    /// AdamW or LAMB.
+    pub rule: Rule,
     /// β₁, the memory of the mean of gradients.
     pub beta1: f64,
     /// β₂, the memory of the mean of their squares.
@@ -56,6 +69,7 @@ impl Default for AdamWSettings {
     /// `torch.optim.AdamW`'s: β 0.9 and 0.999, ε 1e-8, λ 0.01; clipped at 1, as BERT is.
     fn default() -> Self {
         Self {
+            rule: Rule::AdamW,
             beta1: 0.9,
             beta2: 0.999,
             epsilon: 1e-8,
@@ -66,11 +80,19 @@ impl Default for AdamWSettings {
     }
 }
 
-/// AdamW: gradients that build up, the two moments, and the step count.
+impl AdamWSettings {
+    /// LAMB's: β and λ as above, and the ε of BERT's own AdamW, 1e-6 (`optimization.py` of google-research/bert).
+    pub fn lamb() -> Self {
+        Self { rule: Rule::Lamb, epsilon: 1e-6, ..Self::default() }
+    }
+}
+
+/// AdamW, or by its [`Rule`] LAMB: gradients that build up, the two moments, and the step count.
 ///
 /// # Source
-/// Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, in the order of `torch.optim.AdamW`.
-/// Kernels `shaders/adamw.wgsl` and `shaders/sum_of_squares.wgsl`.
+/// Loshchilov & Hutter 2019, arXiv:1711.05101, algorithm 2, in the order of `torch.optim.AdamW`;
+/// You et al. 2020, arXiv:1904.00962, algorithm 2.
+/// Kernels `shaders/adamw.wgsl`, `shaders/lamb.wgsl` and `shaders/sum_of_squares.wgsl`.
 pub struct AdamW {
     device: Device,
     layout: Layout,
@@ -80,6 +102,8 @@ pub struct AdamW {
     second: Vec<Buffer>,
     /// A bit per block of 64 words, one buffer an arena.
     decay: Vec<Buffer>,
+    /// What LAMB reads, one an arena; empty for AdamW.
+    tensors: Vec<lamb::Tensors>,
     /// [‖g‖, clip, finite] of the last step.
     clip: Buffer,
     /// [S, steps since it changed].
@@ -100,11 +124,14 @@ impl AdamW {
         let zeros = || layout.arenas.iter().map(|&words| device.upload_u32(&vec![0; words]));
         let (gradients, first, second) = (zeros().collect(), zeros().collect(), zeros().collect());
         let decay = decay_bits(&layout).iter().map(|bits| device.upload_u32(bits)).collect();
+        let tensors = match settings.rule {
+            Rule::AdamW => Vec::new(),
+            Rule::Lamb => lamb::Tensors::of(device, &layout),
+        };
         let clip = device.upload_f32(&[0.0, 1.0, 1.0]);
         let scale = device.upload_f32(&[settings.scaling.map_or(1.0, |s| s.initial), 0.0]);
         let arrived = vec![false; layout.parameters.len()];
         let device = device.clone();
-        let steps = 0;
         Self {
             device,
             layout,
@@ -113,10 +140,11 @@ impl AdamW {
             first,
             second,
             decay,
+            tensors,
             clip,
             scale,
             arrived,
-            steps,
+            steps: 0,
         }
     }
 
@@ -146,6 +174,9 @@ impl AdamW {
         self.forget_missing();
         self.measure();
         self.steps += 1;
+        if self.settings.rule == Rule::Lamb {
+            return self.step_lamb(values, learning_rate);
+        }
         let AdamWSettings { beta1, beta2, epsilon, weight_decay, .. } = self.settings;
         let rate = f64::from(learning_rate);
         let correction = |beta: f64| 1.0 - beta.powf(self.steps as f64);

@@ -391,6 +391,32 @@ pub mod l2_normalize {
     }
 }
 
+/// Uniforms of `shaders/lamb.wgsl`.
+#[rustfmt::skip]
+pub mod lamb {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `lamb` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// K.
+        pub chunks: u32,
+        /// S.
+        pub tensors: u32,
+        /// β₂.
+        pub beta2: f32,
+        /// 1 − β₁, rounded once.
+        pub gain1: f32,
+        /// 1 − β₂.
+        pub gain2: f32,
+        /// ε.
+        pub epsilon: f32,
+        /// λ.
+        pub decay: f32,
+    }
+}
+
 /// Uniforms of `shaders/layer_norm.wgsl`.
 #[rustfmt::skip]
 pub mod layer_norm {

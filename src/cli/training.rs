@@ -39,6 +39,9 @@ pub struct TrainingArgs {
     /// Tokens of the longest row.
     #[arg(long, value_name = "T")]
     pub max_length: Option<u64>,
+    /// How a step follows from the gradient; LAMB scales it to each tensor, for large batches.
+    #[arg(long, value_parser = ["adamw", "lamb"])]
+    pub optimizer: Option<String>,
     /// The highest learning rate.
     #[arg(long, value_name = "RATE")]
     pub learning_rate: Option<f64>,
@@ -70,6 +73,7 @@ impl TrainingArgs {
         recipe.flag("epochs", self.epochs);
         recipe.flag("batch_size", self.batch_size);
         recipe.flag("max_length", self.max_length);
+        recipe.flag("optimizer", self.optimizer.clone());
         recipe.flag("learning_rate", self.learning_rate);
         recipe.flag("warmup", self.warmup);
         recipe.flag("save_every", self.save_every);

@@ -27,7 +27,7 @@ pub struct Work<'a> {
 pub struct Memory {
     /// The parameters.
     pub parameters: u64,
-    /// AdamW's two moments.
+    /// The two moments of AdamW or LAMB.
     pub moments: u64,
     /// The gradients that a step gathers.
     pub gradients: u64,

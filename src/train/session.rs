@@ -90,12 +90,15 @@ impl Session {
         };
         let format = precision(recipe)?;
         let clip = recipe.get_in("clip", 1.0, 0.0.., "a norm, or 0 for no clipping")?;
-        let optimizer = AdamWSettings {
-            weight_decay: recipe.get_in("weight_decay", 0.01, 0.0..1.0, "a rate below 1")?,
-            max_norm: (clip > 0.0).then_some(clip),
-            scaling: (format == Format::Half).then(Scaling::default),
-            ..AdamWSettings::default()
+        let rule = match recipe.choice("optimizer", &["adamw", "lamb"], "adamw")? {
+            "lamb" => AdamWSettings::lamb(),
+            _ => AdamWSettings::default(),
         };
+        let decay_rate =
+            recipe.get_in("weight_decay", rule.weight_decay, 0.0..1.0, "a rate below 1")?;
+        let max_norm = (clip > 0.0).then_some(clip);
+        let scaling = (format == Format::Half).then(Scaling::default);
+        let optimizer = AdamWSettings { weight_decay: decay_rate, max_norm, scaling, ..rule };
         Ok(Plan {
             seed,
             steps,
@@ -117,7 +120,7 @@ impl Session {
         recipe.finish()?;
         let path = self.run.recipe();
         if self.checkpoint.is_some() && path.exists() {
-            recipe.continues(&path, &["objective", "seed", "precision"])?;
+            recipe.continues(&path, &["objective", "seed", "precision", "optimizer"])?;
         }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
         atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))

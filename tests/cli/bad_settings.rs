@@ -99,6 +99,7 @@ fn a_folder_with_a_run_is_not_overwritten() {
             "expected `seed` to stay 42, found 7",
         ),
         ("pretrain --out run --resume --objective retromae --quiet".into(), "`objective` to stay"),
+        ("pretrain --out run --resume --optimizer lamb --quiet".into(), "`optimizer` to stay"),
     ] {
         let ended = world.run(&line);
         assert_eq!(ended.code, Some(1), "wgrad {line}\n{}", ended.stderr);

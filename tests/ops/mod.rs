@@ -14,6 +14,7 @@ mod embedding;
 mod gather_rows;
 mod gelu;
 mod l2_normalize;
+mod lamb;
 mod layer_norm;
 mod linear_cross_entropy;
 mod linear_sample;

@@ -85,16 +85,21 @@ fn backward_matches_finite_differences() {
     }
 }
 
-fn pooled(
+fn pooled(device: &Device, inputs: [&[f32]; 3], shape: [usize; 4]) -> ([Tensor; 3], MaxPooled) {
+    pooled_where(device, inputs, &visible(shape), shape)
+}
+
+fn pooled_where(
     device: &Device,
     [h, w, bias]: [&[f32]; 3],
+    visible: &[u32],
     shape: [usize; 4],
 ) -> ([Tensor; 3], MaxPooled) {
     let [documents, tokens, channels, vocabulary] = shape;
     let hidden = Tensor::f32(device, [documents, tokens, channels], h).tracked();
     let weight = Tensor::f32(device, [vocabulary, channels], w).tracked();
     let bias = Tensor::f32(device, [vocabulary], bias).tracked();
-    let visible = Tensor::u32(device, [documents, tokens], &visible(shape));
+    let visible = Tensor::u32(device, [documents, tokens], visible);
     let result = token_max_pool(&hidden, &weight, Some(&bias), &visible);
     ([hidden, weight, bias], result)
 }
@@ -185,20 +190,118 @@ fn ties_go_to_the_first_and_nothing_seen_is_zero() {
     }
 }
 
+/// Values, positions, and the gradients of hidden, weight and bias.
+type Results = (Vec<f32>, Vec<u32>, [Vec<f32>; 3]);
+
+fn results(
+    device: &Device,
+    inputs: [&[f32]; 3],
+    visible: &[u32],
+    dz: &[f32],
+    shape: [usize; 4],
+) -> Results {
+    let (leaves, result) = pooled_where(device, inputs, visible, shape);
+    let upstream = Tensor::f32(device, [shape[0], shape[3]], dz);
+    let gradients = result.values.backward_with(&upstream);
+    let gradient = |leaf: &Tensor| gradients.get(leaf).expect("it is tracked").to_f32();
+    (result.values.to_f32(), result.positions.to_u32(), leaves.map(|leaf| gradient(&leaf)))
+}
+
+/// B, T, H, V of the properties that follow.
+const SHAPE: [usize; 4] = [4, 20, 16, 90];
+
+/// Hidden, weight, bias and the upstream gradient for [`SHAPE`].
+fn inputs() -> [Vec<f32>; 4] {
+    let mut seed = 0;
+    sizes(SHAPE).map(|n| {
+        seed += 1;
+        normal(n, seed)
+    })
+}
+
 #[test]
 fn twenty_runs_give_the_same_bits() {
-    let shape = [4, 20, 16, 90];
-    let [n_h, n_w, n_bias, n_z] = sizes(shape);
-    let [h, w, bias] = [(n_h, 1), (n_w, 2), (n_bias, 3)].map(|(n, seed)| normal(n, seed));
+    let [h, w, bias, dz] = inputs();
     for device in devices() {
-        let run = || {
-            let (leaves, result) = pooled(&device, [&h, &w, &bias], shape);
-            let upstream = Tensor::f32(&device, [shape[0], shape[3]], &normal(n_z, 4));
-            let gradients = result.values.backward_with(&upstream);
-            let bits = |leaf: &Tensor| gradients.get(leaf).expect("it is tracked").to_f32();
-            (result.values.to_f32(), leaves.map(|leaf| bits(&leaf)))
-        };
+        let run = || results(&device, [&h, &w, &bias], &visible(SHAPE), &dz, SHAPE);
         let first = run();
         assert!((1..20).all(|_| run() == first), "{device:?}");
+    }
+}
+
+/// What a text does not show has no say, whatever it holds: not in a bit of the maxima, positions and gradients.
+#[test]
+fn padding_changes_nothing() {
+    let [h, w, bias, dz] = inputs();
+    let visible = visible(SHAPE);
+    for device in devices() {
+        let run = |padding: f32| {
+            let mut h = h.clone();
+            for (h, _) in h.chunks_mut(SHAPE[2]).zip(&visible).filter(|(_, shown)| **shown == 0) {
+                h.fill(padding);
+            }
+            results(&device, [&h, &w, &bias], &visible, &dz, SHAPE)
+        };
+        let expected = run(0.0);
+        for padding in [1.0, -1e6, 1e30] {
+            assert!(run(padding) == expected, "{device:?}: padding {padding}");
+        }
+        let rows = expected.2[0].chunks(SHAPE[2]).zip(&visible);
+        let mut unseen = rows.filter(|(_, shown)| **shown == 0).flat_map(|(dh, _)| dh);
+        assert!(unseen.all(|dh| *dh == 0.0), "{device:?}: a hidden token has a gradient");
+    }
+}
+
+/// Texts in another order give the same results and gradients in that order; sums over the texts may round otherwise.
+#[test]
+fn permuted_texts_give_permuted_results() {
+    let [h, w, bias, dz] = inputs();
+    let [_, tokens, channels, vocabulary] = SHAPE;
+    let shown = visible(SHAPE);
+    fn permuted<E: Copy>(values: &[E], words: usize) -> Vec<E> {
+        [2, 0, 3, 1].iter().flat_map(|text| &values[text * words..][..words]).copied().collect()
+    }
+    let (words, rows) = (tokens * channels, vocabulary);
+    let (other_h, other_dz) = (permuted(&h, words), permuted(&dz, rows));
+    let other_shown = permuted(&shown, tokens);
+    for device in devices() {
+        let (z, at, [dh, dw, dbias]) = results(&device, [&h, &w, &bias], &shown, &dz, SHAPE);
+        let (other_z, other_at, [other_dh, other_dw, other_dbias]) =
+            results(&device, [&other_h, &w, &bias], &other_shown, &other_dz, SHAPE);
+        assert_eq!(other_z, permuted(&z, rows), "{device:?}");
+        assert_eq!(other_at, permuted(&at, rows), "{device:?}");
+        assert_eq!(other_dh, permuted(&dh, words), "{device:?}");
+        assert_close(&other_dw, &wide(&dw), 1e-6, &format!("{device:?} dweight"));
+        assert_close(&other_dbias, &wide(&dbias), 1e-6, &format!("{device:?} dbias"));
+    }
+}
+
+/// Where a text shows one token of several, its logits are the maxima and it takes every gradient: a plain product.
+#[test]
+fn one_visible_token_takes_everything() {
+    let [h, w, bias, dz] = inputs();
+    let [documents, tokens, channels, vocabulary] = SHAPE;
+    let chosen: [usize; 4] = [0, 19, 7, 11];
+    let mut visible = vec![0; documents * tokens];
+    (chosen.iter().enumerate()).for_each(|(text, token)| visible[text * tokens + token] = 1);
+    let rows = chosen.iter().enumerate().flat_map(|(text, token)| {
+        wide(&h[(text * tokens + token) * channels..][..channels]).into_iter()
+    });
+    let expected = logits(&rows.collect::<Vec<f64>>(), &wide(&w), &wide(&bias), channels);
+    let mut expected_dh = vec![0.0; h.len()];
+    for (text, token) in chosen.iter().enumerate() {
+        let dh = &mut expected_dh[(text * tokens + token) * channels..][..channels];
+        for v in 0..vocabulary {
+            for (c, dh) in dh.iter_mut().enumerate() {
+                *dh += f64::from(dz[text * vocabulary + v]) * f64::from(w[v * channels + c]);
+            }
+        }
+    }
+    for device in devices() {
+        let (z, at, [dh, ..]) = results(&device, [&h, &w, &bias], &visible, &dz, SHAPE);
+        assert_close(&z, &expected, 1e-5, &format!("{device:?}"));
+        let everywhere = |(at, text): (&[u32], &usize)| at.iter().all(|at| *at as usize == *text);
+        assert!(at.chunks(vocabulary).zip(&chosen).all(everywhere), "{device:?}: {at:?}");
+        assert_close(&dh, &expected_dh, 1e-5, &format!("{device:?} dhidden"));
     }
 }

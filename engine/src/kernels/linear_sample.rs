@@ -39,9 +39,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "key", slot: 1, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "logits", slot: 2, buffer: self.logits, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "classes", slot: 3, buffer: &*self.classes, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "key", slot: 1, buffer: self.key, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "logits", slot: 2, buffer: self.logits, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "classes", slot: 3, buffer: &*self.classes, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

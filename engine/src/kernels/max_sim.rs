@@ -39,10 +39,10 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "similarities", slot: 1, buffer: self.similarities, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "document_mask", slot: 3, buffer: self.document_mask, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "maxima", slot: 4, buffer: &*self.maxima, float: true, read_only: false, written: true, element_bytes: 4 },
-            Binding { name: "positions", slot: 5, buffer: &*self.positions, float: false, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "similarities", slot: 1, buffer: self.similarities, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "document_mask", slot: 3, buffer: self.document_mask, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "maxima", slot: 4, buffer: &*self.maxima, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 5, buffer: &*self.positions, float: false, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -80,9 +80,9 @@ impl Kernel for Score<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "maxima", slot: 4, buffer: self.maxima, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "scores", slot: 6, buffer: &*self.scores, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "maxima", slot: 4, buffer: self.maxima, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "scores", slot: 6, buffer: &*self.scores, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -123,11 +123,11 @@ impl Kernel for BackwardQueries<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dscores", slot: 7, buffer: self.dscores, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "document_vectors", slot: 9, buffer: self.document_vectors, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "dqueries", slot: 10, buffer: &*self.dqueries, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dscores", slot: 7, buffer: self.dscores, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "document_vectors", slot: 9, buffer: self.document_vectors, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dqueries", slot: 10, buffer: &*self.dqueries, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -170,11 +170,11 @@ impl Kernel for BackwardDocuments<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dscores", slot: 7, buffer: self.dscores, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "query_vectors", slot: 8, buffer: self.query_vectors, float: true, read_only: true, written: false, element_bytes: 4 },
-            Binding { name: "ddocuments", slot: 11, buffer: &*self.ddocuments, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "query_mask", slot: 2, buffer: self.query_mask, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "positions", slot: 5, buffer: self.positions, float: false, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dscores", slot: 7, buffer: self.dscores, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "query_vectors", slot: 8, buffer: self.query_vectors, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "ddocuments", slot: 11, buffer: &*self.ddocuments, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

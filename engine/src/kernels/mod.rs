@@ -21,6 +21,7 @@ pub mod fused_loss;
 pub mod gather_rows;
 pub mod gelu;
 pub mod l2_normalize;
+pub mod lamb;
 pub mod layer_norm;
 pub mod layer_norm_rows;
 pub mod layer_norm_vec4;

@@ -24,6 +24,7 @@ pub mod gather_rows;
 pub mod gelu;
 pub mod gelu_math;
 pub mod l2_normalize;
+pub mod lamb;
 pub(crate) mod lanes;
 pub mod layer_norm;
 pub mod linear_cross_entropy;
