@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
+
 use super::input::Layout;
 use super::training::TrainingArgs;
 use super::{Ending, Failure, Global};
 use crate::checkpoint::{ModelDirectory, read_config};
 use crate::data::{TokenBlocks, Tokenizer};
-use crate::train::pretrain::{Corpus, Start, pretrain};
+use crate::train::pretrain::{Corpus, OBJECTIVES, Start, pretrain};
 use crate::train::session::max_length;
 
 /// Pre-trains an encoder.
@@ -22,7 +24,7 @@ pub struct Args {
     #[command(flatten)]
     training: TrainingArgs,
     /// What to learn.
-    #[arg(long, value_parser = ["mlm", "retromae"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(OBJECTIVES))]
     objective: Option<String>,
     /// The config.json of a fresh model.
     #[arg(long, value_name = "FILE", conflicts_with = "init")]

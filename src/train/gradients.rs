@@ -7,8 +7,9 @@ use wgrad_engine::file::{HostTensor, TensorFile};
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
-use super::objective::{ContrastiveObjective, MlmObjective, Objective, RetroMaeObjective};
-use super::pretrain::{decoder, decoder_query};
+use super::objective::{
+    ContrastiveObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+};
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
@@ -30,13 +31,7 @@ pub fn gradients(
     let format = precision(recipe)?;
     let batch = (batch, format);
     match objective {
-        "retromae" => {
-            let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
-            let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
-            recipe.finish()?;
-            let (query, decoding) = (decoder_query(query), decoder(decoding));
-            collect(RetroMaeObjective::new(device, config, query, decoding, 0), directory, batch)
-        }
+        "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "contrastive" => {
             let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
@@ -47,11 +42,19 @@ pub fn gradients(
             let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
             collect(ContrastiveObjective::new(device, config, how, options, 0), directory, batch)
         }
-        _ => {
-            recipe.finish()?;
-            collect(MlmObjective::new(device, config, 0), directory, batch)
-        }
+        _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }
+}
+
+fn of_pretraining<O: Pretraining>(
+    device: &Device,
+    recipe: &mut Recipe,
+    directory: &ModelDirectory,
+    batch: (&TensorFile, Format),
+) -> Result<BTreeMap<String, HostTensor>, TrainError> {
+    let objective = O::from_recipe(device, directory.config.clone(), recipe, 0)?;
+    recipe.finish()?;
+    collect(objective, directory, batch)
 }
 
 fn collect<O: Objective>(

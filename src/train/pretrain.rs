@@ -1,4 +1,4 @@
-//! Pre-training on text: masked language modelling and RetroMAE.
+//! Pre-training on text, by any objective that learns from text alone.
 
 use std::ops::Range;
 use std::path::Path;
@@ -6,16 +6,15 @@ use std::sync::Arc;
 
 use wgrad_engine::Device;
 use wgrad_models::bert::Config;
-use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Pooling, Similarity};
 
-use super::objective::{MlmObjective, Objective, RetroMaeObjective};
+use super::objective::{Batching, MlmObjective, Pretraining, RetroMaeObjective};
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, mean_loss, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
-use crate::data::{Loader, MlmCollator, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer};
+use crate::data::{Loader, Sampler, TokenBlocks, Tokenizer};
 
 /// What pre-training reads.
 pub struct Corpus {
@@ -66,13 +65,15 @@ impl Corpus {
     }
 }
 
-/// The settings that both objectives read from a recipe.
+/// The settings that every objective reads from a recipe.
 struct Settings {
     batch_size: usize,
     max_length: usize,
-    encoder_mask: f64,
     workers: usize,
 }
+
+/// The objectives by the names that recipes give them.
+pub const OBJECTIVES: [&str; 2] = ["mlm", "retromae"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -85,73 +86,35 @@ pub fn pretrain(
     start: Start,
     session: &Session,
 ) -> Result<Outcome, TrainError> {
-    let objective = recipe.choice("objective", &["mlm", "retromae"], "mlm")?;
-    let config = start.config().clone();
-    let mask = if objective == "mlm" { 0.15 } else { 0.3 };
-    let settings = Settings {
-        batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
-        max_length: max_length(recipe, &config)?,
-        encoder_mask: recipe.get_in("encoder_mask", mask, 0.0..1.0, "a share below 1")?,
-        workers: recipe.get_in("workers", 2, 1.., "a number of threads above 0")?,
-    };
-    let per_epoch = (corpus.heldout / settings.batch_size).max(1) as u64;
-    let plan = session.plan(recipe, per_epoch, objective)?;
-    let (tokenizer, vocabulary) = (corpus.tokenizer.clone(), config.vocab_size);
-    let Settings { max_length, encoder_mask, .. } = settings;
-    match objective {
-        "retromae" => {
-            let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
-            let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
-            let mut collator = RetroMaeCollator::new(&tokenizer, vocabulary, max_length, plan.seed);
-            collator.encoder.rate = encoder_mask;
-            collator.decoder_rate =
-                recipe.get_in("decoder_mask", 0.5, 0.0..1.0, "a share below 1")?;
-            collator.pool = recipe.get_in("mask_pool", 256, 1.., "a number of masks above 0")?;
-            session.record(recipe)?;
-            let objective = RetroMaeObjective::new(
-                device,
-                config,
-                decoder_query(query),
-                decoder(decoding),
-                plan.seed,
-            );
-            let batch = move |blocks: &TokenBlocks, epoch, examples: &[u32]| {
-                collator.batch(blocks, epoch, examples)
-            };
-            run(device, objective, batch, (corpus, &settings), start, (session, plan))
-        }
-        _ => {
-            session.record(recipe)?;
-            let collator =
-                MlmCollator::new(&tokenizer, vocabulary, max_length, encoder_mask, plan.seed);
-            let objective = MlmObjective::new(device, config, plan.seed);
-            let batch = move |blocks: &TokenBlocks, epoch, examples: &[u32]| {
-                collator.batch(blocks, epoch, examples)
-            };
-            run(device, objective, batch, (corpus, &settings), start, (session, plan))
-        }
+    match recipe.choice("objective", &OBJECTIVES, "mlm")? {
+        "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
+        _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }
 }
 
-/// `decoder_query` by its name in recipes.
-pub fn decoder_query(name: &str) -> DecoderQuery {
-    if name == "bert_embed" { DecoderQuery::BertEmbed } else { DecoderQuery::PosAdd }
-}
-
-/// `decoding` by its name in recipes.
-pub fn decoder(name: &str) -> Decoding {
-    if name == "basic" { Decoding::Basic } else { Decoding::Enhanced }
-}
-
 /// Trains one objective over the corpus.
-fn run<O: Objective>(
+fn run<O: Pretraining>(
     device: &Device,
-    mut objective: O,
-    batch: impl Fn(&TokenBlocks, u64, &[u32]) -> crate::data::Result<O::Batch> + Send + Sync + 'static,
-    (corpus, settings): (&Corpus, &Settings),
+    recipe: &mut Recipe,
+    corpus: &Corpus,
     start: Start,
-    (session, plan): (&Session, super::trainer::Plan),
+    session: &Session,
 ) -> Result<Outcome, TrainError> {
+    let config = start.config().clone();
+    let settings = Settings {
+        batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
+        max_length: max_length(recipe, &config)?,
+        workers: recipe.get_in("workers", 2, 1.., "a number of threads above 0")?,
+    };
+    let per_epoch = (corpus.heldout / settings.batch_size).max(1) as u64;
+    let title = recipe.choice("objective", &OBJECTIVES, "mlm")?;
+    let plan = session.plan(recipe, per_epoch, title)?;
+    let vocabulary = config.vocab_size;
+    let mut objective = O::from_recipe(device, config, recipe, plan.seed)?;
+    let (tokenizer, max_length) = (&*corpus.tokenizer, settings.max_length);
+    let batching = Batching { tokenizer, vocabulary, max_length, seed: plan.seed };
+    let batch = objective.collate(recipe, &batching)?;
+    session.record(recipe)?;
     if let Start::Directory(directory) = start {
         let fresh = directory.load_into(objective.weights_mut())?;
         session.note_fresh(&directory.path, &fresh);

@@ -8,8 +8,10 @@ use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
 use wgrad_models::{Bert, MaskedLm, Mode, Tokens, Visible};
 
-use super::{BatchError, Objective, Terms, batch_file};
-use crate::data::MlmBatch;
+use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, share};
+use crate::data::{MlmBatch, MlmCollator};
+use crate::train::Error;
+use crate::train::recipe::Recipe;
 
 /// BERT learning to guess masked tokens.
 pub struct MlmObjective {
@@ -53,6 +55,28 @@ pub(super) fn inputs(
 /// The labelled rows of a collated batch.
 pub(super) fn rows(device: &Device, positions: &[u32], rows: usize) -> Rows {
     Rows::new(device, positions, rows).expect("a collator gives increasing positions of the batch")
+}
+
+impl Pretraining for MlmObjective {
+    fn from_recipe(
+        device: &Device,
+        config: Config,
+        _: &mut Recipe,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        Ok(Self::new(device, config, seed))
+    }
+
+    fn collate(
+        &self,
+        recipe: &mut Recipe,
+        batching: &Batching<'_>,
+    ) -> Result<Collate<MlmBatch>, Error> {
+        let Batching { tokenizer, vocabulary, max_length, seed } = *batching;
+        let rate = share(recipe, "encoder_mask", 0.15)?;
+        let collator = MlmCollator::new(tokenizer, vocabulary, max_length, rate, seed);
+        Ok(Box::new(move |blocks, epoch, examples| collator.batch(blocks, epoch, examples)))
+    }
 }
 
 impl Objective for MlmObjective {

@@ -10,11 +10,16 @@ use std::path::PathBuf;
 use wgrad_engine::file::{FileError, TensorFile};
 use wgrad_engine::weights::Weights;
 use wgrad_engine::{Device, Tensor};
+use wgrad_models::bert::Config;
 use wgrad_models::{Bert, InputError, Mode};
 
 pub use contrastive::ContrastiveObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
+
+use super::Error;
+use super::recipe::Recipe;
+use crate::data::{self, TokenBlocks, Tokenizer};
 
 /// What one forward gives: the loss, and each of its terms by name.
 pub struct Terms {
@@ -45,6 +50,51 @@ pub enum BatchError {
         /// What was expected and what was found.
         problem: String,
     },
+}
+
+/// What makes a batch of token blocks: the blocks, the epoch, and which of them.
+pub type Collate<B> = Box<dyn Fn(&TokenBlocks, u64, &[u32]) -> data::Result<B> + Send + Sync>;
+
+/// What the batches of every pre-training objective have in common.
+pub struct Batching<'a> {
+    /// Turned text into the ids of the blocks.
+    pub tokenizer: &'a Tokenizer,
+    /// Rows of the word table.
+    pub vocabulary: usize,
+    /// Tokens of the longest row.
+    pub max_length: usize,
+    /// Seed of masks.
+    pub seed: u64,
+}
+
+/// An objective that learns from text alone; [`pretrain`](super::pretrain) and [`gradients`](super::gradients) know it by
+/// the name that recipes give it.
+pub trait Pretraining: Objective + Sized {
+    /// A fresh model, by what the recipe says of it.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a value that it cannot have.
+    fn from_recipe(
+        device: &Device,
+        config: Config,
+        recipe: &mut Recipe,
+        seed: u64,
+    ) -> Result<Self, Error>;
+
+    /// What makes its batches, by what the recipe says of masks.
+    ///
+    /// # Errors
+    /// As [`Pretraining::from_recipe`].
+    fn collate(
+        &self,
+        recipe: &mut Recipe,
+        batching: &Batching<'_>,
+    ) -> Result<Collate<Self::Batch>, Error>;
+}
+
+/// Reads a share of tokens to mask, at least 0 and below 1.
+fn share(recipe: &mut Recipe, key: &str, default: f64) -> Result<f64, Error> {
+    recipe.get_in(key, default, 0.0..1.0, "a share below 1")
 }
 
 /// A model with its losses.

@@ -9,8 +9,10 @@ use wgrad_models::bert::Config;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Bert, Mode, RetroMae, Tokens, Visible};
 
-use super::{BatchError, Objective, Terms, batch_file, mlm};
-use crate::data::{MlmBatch, RetroMaeBatch};
+use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
+use crate::data::{MlmBatch, RetroMaeBatch, RetroMaeCollator};
+use crate::train::Error;
+use crate::train::recipe::Recipe;
 
 /// An encoder that packs a sentence into one vector, and a weak decoder that asks it to.
 pub struct RetroMaeObjective {
@@ -60,6 +62,37 @@ impl RetroMaeObjective {
         let loss = add(&loss_encoder, &loss_decoder);
         let terms = vec![("loss_encoder", loss_encoder), ("loss_decoder", loss_decoder)];
         Terms { loss, terms, hidden }
+    }
+}
+
+impl Pretraining for RetroMaeObjective {
+    fn from_recipe(
+        device: &Device,
+        config: Config,
+        recipe: &mut Recipe,
+        seed: u64,
+    ) -> Result<Self, Error> {
+        let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
+        let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
+        let query = match query {
+            "bert_embed" => DecoderQuery::BertEmbed,
+            _ => DecoderQuery::PosAdd,
+        };
+        let decoding = if decoding == "basic" { Decoding::Basic } else { Decoding::Enhanced };
+        Ok(Self::new(device, config, query, decoding, seed))
+    }
+
+    fn collate(
+        &self,
+        recipe: &mut Recipe,
+        batching: &Batching<'_>,
+    ) -> Result<Collate<RetroMaeBatch>, Error> {
+        let Batching { tokenizer, vocabulary, max_length, seed } = *batching;
+        let mut collator = RetroMaeCollator::new(tokenizer, vocabulary, max_length, seed);
+        collator.encoder.rate = share(recipe, "encoder_mask", 0.3)?;
+        collator.decoder_rate = share(recipe, "decoder_mask", 0.5)?;
+        collator.pool = recipe.get_in("mask_pool", 256, 1.., "a number of masks above 0")?;
+        Ok(Box::new(move |blocks, epoch, examples| collator.batch(blocks, epoch, examples)))
     }
 }
 
