@@ -2,8 +2,11 @@
 
 #[path = "../../../benches/ops/mod.rs"]
 mod cases;
+mod compositions;
 mod kernels;
 mod page;
+#[path = "../../../benches/compositions.rs"]
+mod pairs;
 mod step;
 
 use super::{Failure, Global};
@@ -13,6 +16,8 @@ use super::{Failure, Global};
 pub enum Command {
     /// Every kernel at the shapes it is used with: time, rate, share of the roofline, error.
     Kernels(kernels::Args),
+    /// Fused kernels against the same mathematics in plain ops: time and memory.
+    Compositions(compositions::Args),
     /// One BERT training step: forward, backward and AdamW.
     Step(step::Args),
 }
@@ -20,6 +25,7 @@ pub enum Command {
 pub fn run(global: &Global, command: &Command) -> Result<(), Failure> {
     match command {
         Command::Kernels(args) => kernels::run(global, args),
+        Command::Compositions(args) => compositions::run(global, args),
         Command::Step(args) => step::run(global, args),
     }
 }
