@@ -16,6 +16,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
+        ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),
     ] {
         world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));

@@ -151,7 +151,12 @@ impl Product {
             return (Variant::Tiled, 1);
         }
         if device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP) {
-            let splits = if plain { self.inner.div_ceil(LONGEST_LOOP).max(1) } else { 1 };
+            let splits = self.inner.div_ceil(LONGEST_LOOP).max(1);
+            assert!(
+                plain || splits == 1,
+                "matmul: K is {}, with a bias at most 65,520 here",
+                self.inner
+            );
             return (Variant::Software, splits);
         }
         let tiles = |side| self.batches * self.rows.div_ceil(side) * self.columns.div_ceil(side);
