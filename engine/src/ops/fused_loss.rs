@@ -56,7 +56,8 @@ impl Scores<'_> {
         let device = left.device();
         let ([rows, width], [columns, _]) = (matrix(left), matrix(right));
         let row_losses = device.buffer(rows);
-        let [mut dleft, mut dright] = [left, right].map(|parent| gradient_of(parent, rows));
+        let mut gradients =
+            Gradients::new([left, right], [left, right].map(Tensor::wants_gradient));
         let step = rows_per_chunk(device, rows, columns, chunk_bytes);
         for first in (0..rows).step_by(step.max(1)) {
             let count = step.min(rows - first);
@@ -74,45 +75,87 @@ impl Scores<'_> {
                 row_losses: part(&row_losses, 1),
             };
             row_kernels(&mut chunk);
-            if let Some(dleft) = &mut dleft {
-                let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
-                let mut dleft = part(dleft.buffer(), width);
-                product.run_into(device, &chunk.scores, right.buffer(), Finish::Plain, &mut dleft);
-            }
-            if let Some(dright) = &mut dright {
-                let product = Product::new([columns, width, count], [1, columns], [width, 1]);
-                if chunk.continues {
-                    let (share, _) = product.run(device, &chunk.scores, &left, Finish::Plain);
-                    accumulate(&share, dright);
-                } else {
-                    product.run_into(
-                        device,
-                        &chunk.scores,
-                        &left,
-                        Finish::Plain,
-                        dright.buffer_mut(),
-                    );
-                }
+            gradients.add(&chunk.scores, first, [&left, right.buffer()]);
+        }
+        (mean_of(device, &row_losses, targets), gradients.finish())
+    }
+}
+
+/// `w·Σ` of the losses of all rows.
+pub(super) fn mean_of(device: &Device, row_losses: &Buffer, targets: &Targets) -> Tensor {
+    let rows = row_losses.words();
+    let mut loss = device.buffer(1);
+    let params = Params { rows: rows as u32, quads: 0 };
+    let mean = Forward { params, row_losses, row_weight: targets.row_weight(), loss: &mut loss };
+    device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
+    Tensor::new(device, [], loss)
+}
+
+/// The gradients of both operands of a product of scores, built up chunk by chunk of its rows.
+pub(super) struct Gradients {
+    left: Option<Tensor>,
+    right: Option<Tensor>,
+    width: usize,
+    continues: bool,
+}
+
+impl Gradients {
+    /// Memory for those that are wanted; the chunks write it.
+    pub(super) fn new([left, right]: [&Tensor; 2], [to_left, to_right]: [bool; 2]) -> Self {
+        let [rows, width] = matrix(left);
+        let left = to_left.then(|| memory_of(left, rows));
+        let right = to_right.then(|| memory_of(right, rows));
+        Self { left, right, width, continues: false }
+    }
+
+    /// Whether none is wanted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_none() && self.right.is_none()
+    }
+
+    /// Adds what the rows from `first` on contribute: with the gradient G of their scores, `dleft = G·right` and
+    /// `dright = Gᵀ·left`, where `left` holds these rows alone.
+    pub(super) fn add(&mut self, slopes: &Buffer, first: usize, [left, right]: [&Buffer; 2]) {
+        let width = self.width;
+        let [count, columns] = [left, right].map(|operand| operand.words() / width.max(1));
+        if let Some(dleft) = &mut self.left {
+            let device = dleft.device().clone();
+            let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
+            let mut part = dleft.buffer().view(first * width, count * width);
+            product.run_into(&device, slopes, right, Finish::Plain, &mut part);
+        }
+        if let Some(dright) = &mut self.right {
+            let device = dright.device().clone();
+            let product = Product::new([columns, width, count], [1, columns], [width, 1]);
+            if self.continues {
+                let (share, _) = product.run(&device, slopes, left, Finish::Plain);
+                accumulate(&share, dright);
+            } else {
+                product.run_into(&device, slopes, left, Finish::Plain, dright.buffer_mut());
             }
         }
-        let mut loss = device.buffer(1);
-        let params = Params { rows: rows as u32, quads: 0 };
-        let row_weight = targets.row_weight();
-        let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
-        device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
-        (Tensor::new(device, [], loss), [dleft, dright])
+        self.continues = true;
+    }
+
+    /// Gives those of left and right.
+    pub(super) fn finish(self) -> [Option<Tensor>; 2] {
+        [self.left, self.right]
     }
 }
 
 /// Memory for the gradient of `parent`, if it wants one; the chunks write it, and without rows it is zeros.
 pub(super) fn gradient_of(parent: &Tensor, rows: usize) -> Option<Tensor> {
+    parent.wants_gradient().then(|| memory_of(parent, rows))
+}
+
+fn memory_of(parent: &Tensor, rows: usize) -> Tensor {
     let device = parent.device();
     let words = parent.shape().elements();
-    let buffer = || match rows {
+    let buffer = match rows {
         0 => device.upload_f32(&vec![0.0; words]),
         _ => device.buffer(words),
     };
-    parent.wants_gradient().then(|| Tensor::new(device, parent.shape().clone(), buffer()))
+    Tensor::new(device, parent.shape().clone(), buffer)
 }
 
 fn accumulate(share: &Buffer, gradient: &mut Tensor) {
@@ -125,12 +168,17 @@ fn accumulate(share: &Buffer, gradient: &mut Tensor) {
 
 /// Rows and width of a matrix.
 #[track_caller]
-fn matrix(tensor: &Tensor) -> [usize; 2] {
+pub(super) fn matrix(tensor: &Tensor) -> [usize; 2] {
     tensor.shape().axes().try_into().expect("the ops check that both operands are matrices")
 }
 
 /// As many rows as fit, evenly spread over the chunks that this makes.
-fn rows_per_chunk(device: &Device, rows: usize, columns: usize, chunk_bytes: u64) -> usize {
+pub(super) fn rows_per_chunk(
+    device: &Device,
+    rows: usize,
+    columns: usize,
+    chunk_bytes: u64,
+) -> usize {
     let budget = device.limits().max_binding_bytes.min(chunk_bytes) as usize;
     let fitting = (budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP).max(ROW_STEP);
     let chunks = rows.div_ceil(fitting).max(1);
