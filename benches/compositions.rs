@@ -116,7 +116,7 @@ fn contrastive([m, d]: [usize; 2]) -> Pair {
             let [queries, passages] = inputs();
             let targets = Targets::new(device, &classes, m);
             let fused = move || {
-                let options = Contrastive { temperature: TEMPERATURE, candidate_ids: None };
+                let options = Contrastive { temperature: TEMPERATURE, ..Contrastive::default() };
                 drop(ops::contrastive(&queries, &passages, &targets, &options).backward());
             };
             let [queries, passages] = inputs();

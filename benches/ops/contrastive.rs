@@ -1,6 +1,6 @@
 //! contrastive: in-batch negatives, loss and both gradients.
 
-use wgrad_engine::ops::{self, Contrastive, Targets};
+use wgrad_engine::ops::{self, Contrastive, Directions, Targets};
 use wgrad_engine::params::contrastive::Params;
 use wgrad_engine::reference::contrastive as twin;
 use wgrad_engine::testing::bench::{Case, Run};
@@ -11,32 +11,38 @@ use wgrad_engine::{Device, Tensor};
 const CHECKED: usize = 4;
 const TEMPERATURE: f32 = 0.05;
 
-/// Queries, passages and width: in-batch negatives of growing batches, and a batch with seven hard negatives each.
+/// Queries, passages and width: in-batch negatives of growing batches, a batch with seven hard negatives each, and
+/// batches of pairs that choose each other.
 pub fn cases() -> Vec<Case> {
+    let one = Directions::QueryToPassage;
     [
-        ("bert_tiny_in_batch_256", [256, 256, 128]),
-        ("in_batch_1024", [1024, 1024, 768]),
-        ("in_batch_4096", [4096, 4096, 768]),
-        ("hard_negatives_256x8", [256, 2048, 768]),
+        ("bert_tiny_in_batch_256", [256, 256, 128], one),
+        ("in_batch_1024", [1024, 1024, 768], one),
+        ("in_batch_4096", [4096, 4096, 768], one),
+        ("hard_negatives_256x8", [256, 2048, 768], one),
+        ("symmetric_1024", [1024, 1024, 768], Directions::Both),
+        ("symmetric_2048", [2048, 2048, 768], Directions::Both),
+        ("symmetric_4096", [4096, 4096, 768], Directions::Both),
     ]
     .map(case)
     .into()
 }
 
-fn case((name, sizes): (&'static str, [usize; 3])) -> Case {
+fn case((name, sizes, directions): (&'static str, [usize; 3], Directions)) -> Case {
     let [m, n, d] = sizes.map(|size| size as u64);
     Case {
         stem: "contrastive",
         name,
         shape: format!("[{m}, {d}] × [{n}, {d}], forward+backward"),
-        flops: 3 * 2 * m * n * d + 9 * m * n,
+        // All these have one chunk, whose scores are computed once.
+        flops: 3 * 2 * m * n * d + if directions == Directions::Both { 17 } else { 9 } * m * n,
         // Both embeddings are read, their gradients written.
         words: 2 * (m + n) * d,
-        prepare: Box::new(move |device| prepare(device, sizes)),
+        prepare: Box::new(move |device| prepare(device, sizes, directions)),
     }
 }
 
-fn prepare(device: &Device, [queries, passages, width]: [usize; 3]) -> Run {
+fn prepare(device: &Device, [queries, passages, width]: [usize; 3], directions: Directions) -> Run {
     let (rows, group) = (queries, passages / queries);
     // Unit length in the mean, as cosines have.
     let unit = |count: usize, seed| -> Vec<f32> {
@@ -48,16 +54,32 @@ fn prepare(device: &Device, [queries, passages, width]: [usize; 3]) -> Run {
         |values: &[f32]| Tensor::f32(device, [values.len() / width, width], values).tracked();
     let (queries, passages) = (leaf(&queries), leaf(&passages));
     let targets = Targets::first_of_groups(device, rows, group);
-    let options = Contrastive { temperature: TEMPERATURE, candidate_ids: None };
-    let mut gradients = ops::contrastive(&queries, &passages, &targets, &options).backward();
-    let actual = gradients.take(&queries).expect("queries are tracked").to_f32();
-    let error = relative_error(&actual[..CHECKED * width], &expected);
+    let options = Contrastive { temperature: TEMPERATURE, ..Contrastive::default() };
+    let gradient =
+        |loss: Tensor, leaf| loss.backward().take(leaf).expect("both sides are tracked").to_f32();
+    let one_way = gradient(ops::contrastive(&queries, &passages, &targets, &options), &queries);
+    let mut error = relative_error(&one_way[..CHECKED * width], &expected);
+    let options = Contrastive { directions, ..options };
+    if directions == Directions::Both {
+        // With the other way, half of each is the whole: the sides change places.
+        let back = Contrastive { directions: Directions::QueryToPassage, ..options };
+        let back = gradient(ops::contrastive(&passages, &queries, &targets, &back), &queries);
+        let halves = one_way.iter().zip(&back);
+        let expected: Vec<f64> = halves.map(|(a, b)| 0.5 * f64::from(a + b)).collect();
+        let both = gradient(ops::contrastive(&queries, &passages, &targets, &options), &queries);
+        error = error.max(relative_error(&both, &expected));
+    }
     let step = Box::new(move || {
         drop(ops::contrastive(&queries, &passages, &targets, &options).backward());
     });
-    // The scores of one chunk of queries, at most 64 MiB, and three floats a query.
-    let scores = (4 * rows * rows * group) as u64;
-    Run { step, error, workspace_bytes: scores.min(64 << 20) + 12 * rows as u64 }
+    // The scores of one chunk of queries, at most 64 MiB, and five floats a query; in both directions two a passage, and
+    // two for each strip of 64 queries.
+    let columns = match directions {
+        Directions::QueryToPassage => 0,
+        Directions::Both => 8 * rows * group * (1 + rows.div_ceil(64)),
+    };
+    let scores = (4 * rows * rows * group).min(64 << 20);
+    Run { step, error, workspace_bytes: (scores + 20 * rows + columns) as u64 }
 }
 
 /// The gradient of the first queries in f64: plain products around the twins.
@@ -72,16 +94,19 @@ fn dqueries(queries: &[f32], passages: &[f32], [rows, group, width]: [usize; 3])
     let params = Params {
         rows: CHECKED as u32,
         passages: candidates as u32,
+        strip: 1,
+        continues: 0,
         has_ids: 0,
+        of_log_sums: 0,
         inverse_temperature: 1.0 / TEMPERATURE,
     };
     let classes: Vec<u32> = (0..CHECKED).map(|query| (query * group) as u32).collect();
-    let [mut row_max, mut row_sum, mut row_losses] = [(); 3].map(|()| vec![0.0; CHECKED]);
-    let writes = (&mut row_max[..], &mut row_sum[..], &mut row_losses[..]);
-    twin::forward(&params, (&[], &classes, &scores), writes);
-    let row_weight = [1.0 / rows as f64];
-    let reads = (&[][..], &classes[..], &row_weight[..], &row_max[..], &row_sum[..]);
-    twin::backward_scores(&params, reads, &mut scores);
+    let mut row_stats = vec![0.0; 2 * CHECKED];
+    let [mut positives, mut losses, mut log_sums] = [(); 3].map(|()| vec![0.0; CHECKED]);
+    let writes = (&mut row_stats[..], &mut positives[..], &mut losses[..], &mut log_sums[..]);
+    let (ids, log_scale, row_weight) = (&[][..], &[0.0][..], &[1.0 / rows as f64][..]);
+    twin::forward(&params, (ids, &classes, log_scale, &scores), writes);
+    twin::backward_scores(&params, (ids, &classes, log_scale, row_weight, &row_stats), &mut scores);
     let mut dqueries = vec![0.0; CHECKED * width];
     for (dquery, scores) in dqueries.chunks_mut(width).zip(scores.chunks(candidates)) {
         for (gradient, passage) in scores.iter().zip(passages.chunks(width)) {

@@ -250,12 +250,18 @@ pub mod contrastive {
     #[repr(C)]
     #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
     pub struct Params {
-        /// C, queries of this chunk.
+        /// C, queries of this chunk; all of them in column_losses.
         pub rows: u32,
         /// N.
         pub passages: u32,
+        /// S, queries that one lane of column_partials walks.
+        pub strip: u32,
+        /// 1 if column_stats hold the chunks before this one.
+        pub continues: u32,
         /// 1 if duplicates of the target are hidden, 0 if there are no ids.
         pub has_ids: u32,
+        /// 1 if drows is the gradient of Λ, 0 if that of ℓ.
+        pub of_log_sums: u32,
         /// 1/τ.
         pub inverse_temperature: f32,
     }

@@ -202,7 +202,8 @@ fn contrastive(device: &Device) -> Bits {
     let (queries, passages) = (leaf(device, [35, 12], 1), leaf(device, [70, 12], 2));
     let ids: Vec<u32> = (0..70).map(|passage| passage % 60).collect();
     let ids = Tensor::u32(device, [70], &ids);
-    let options = Contrastive { temperature: 0.3, candidate_ids: Some(&ids) };
+    let options =
+        Contrastive { temperature: 0.3, candidate_ids: Some(&ids), ..Contrastive::default() };
     let targets = Targets::first_of_groups(device, 35, 2);
     graph(&ops::contrastive(&queries, &passages, &targets, &options), &[&queries, &passages])
 }

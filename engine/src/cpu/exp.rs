@@ -21,6 +21,27 @@ pub fn max_slice(x: &[f32], floor: f32) -> f32 {
     Arch::new().dispatch(Max { x, floor })
 }
 
+/// `highestᵢ = max(highestᵢ, xᵢ)`. A NaN is passed over.
+pub fn max_slices(x: &[f32], highest: &mut [f32]) {
+    Arch::new().dispatch(MaxEach { x, highest });
+}
+
+/// `sumsᵢ += exp(xᵢ − shiftsᵢ)`, in the ranges of [`exp_slice`].
+pub fn add_exp_slice(x: &[f32], shifts: &[f32], sums: &mut [f32]) {
+    Arch::new().dispatch(AddExp { x, shifts, sums });
+}
+
+/// `xᵢ ← f·exp(k·xᵢ − m) + fᵢ·exp(k·xᵢ − mᵢ)` with `(m, f)` and all `(mᵢ, fᵢ)`: the weights of one row of a matrix by its
+/// row and by its columns.
+pub fn exp_slopes(
+    x: &mut [f32],
+    scale: f32,
+    (shift, factor): (f32, f32),
+    (shifts, factors): (&[f32], &[f32]),
+) {
+    Arch::new().dispatch(ExpSlopes { x, scale, shift, factor, shifts, factors });
+}
+
 struct ExpSum<'a> {
     x: &'a mut [f32],
     shift: f32,
@@ -67,6 +88,61 @@ impl WithSimd for Max<'_> {
         }
         let of_blocks = highest.into_iter().fold(self.floor, larger);
         rest.iter().copied().fold(of_blocks, larger)
+    }
+}
+
+struct MaxEach<'a> {
+    x: &'a [f32],
+    highest: &'a mut [f32],
+}
+
+impl WithSimd for MaxEach<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (highest, &x) in self.highest.iter_mut().zip(self.x) {
+            *highest = if x > *highest { x } else { *highest };
+        }
+    }
+}
+
+struct AddExp<'a> {
+    x: &'a [f32],
+    shifts: &'a [f32],
+    sums: &'a mut [f32],
+}
+
+impl WithSimd for AddExp<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for ((sum, x), shift) in self.sums.iter_mut().zip(self.x).zip(self.shifts) {
+            *sum += exp(x - shift);
+        }
+    }
+}
+
+struct ExpSlopes<'a> {
+    x: &'a mut [f32],
+    scale: f32,
+    shift: f32,
+    factor: f32,
+    shifts: &'a [f32],
+    factors: &'a [f32],
+}
+
+impl WithSimd for ExpSlopes<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let columns = self.shifts.iter().zip(self.factors);
+        for (x, (shift, factor)) in self.x.iter_mut().zip(columns) {
+            let scaled = *x * self.scale;
+            *x = self.factor * exp(scaled - self.shift) + factor * exp(scaled - shift);
+        }
     }
 }
 
@@ -128,6 +204,30 @@ mod tests {
             let expected: f32 = x.iter().map(|&x| (x - 6.0).exp()).sum();
             assert_eq!(max_slice(&x, -1.0), x.iter().copied().fold(-1.0, f32::max));
             assert!((exp_slice(&mut x, 6.0) - expected).abs() <= 1e-6 * expected, "{length}");
+        }
+    }
+
+    #[test]
+    fn rows_and_columns_weigh_every_element() {
+        for length in [0, 1, 15, 16, 17, 100] {
+            let numbers = |step: f32| -> Vec<f32> {
+                (0..length).map(|i| step * (i % 7) as f32 - 1.0).collect()
+            };
+            let (x, shifts, factors) = (numbers(0.5), numbers(0.3), numbers(0.2));
+            let mut sums = vec![2.0; length];
+            add_exp_slice(&x, &shifts, &mut sums);
+            let mut highest = shifts.clone();
+            max_slices(&x, &mut highest);
+            let mut slopes = x.clone();
+            exp_slopes(&mut slopes, 0.7, (0.1, 3.0), (&shifts, &factors));
+            for i in 0..length {
+                let sum = 2.0 + (x[i] - shifts[i]).exp();
+                let slope =
+                    3.0 * (0.7 * x[i] - 0.1).exp() + factors[i] * (0.7 * x[i] - shifts[i]).exp();
+                assert!((sums[i] - sum).abs() <= 1e-6 * sum, "{length}");
+                assert!((slopes[i] - slope).abs() <= 1e-6 * slope.abs().max(1.0), "{length}");
+                assert_eq!(highest[i], x[i].max(shifts[i]));
+            }
         }
     }
 }

@@ -15,6 +15,8 @@ use crate::tensor::{Backward, Tensor};
 pub(super) const CHUNK_BYTES: u64 = 64 << 20;
 /// Chunks start at multiples of 64 rows, so that every view of them is aligned for binding.
 const ROW_STEP: usize = 64;
+/// Most rows of a chunk: a lane that goes through all of them stays below the 65,535 rounds of llvmpipe's loops.
+const MOST_ROWS: usize = 1 << 15;
 
 /// A chunk of rows whose scores have been computed.
 pub(super) struct Chunk<'a> {
@@ -56,21 +58,17 @@ impl Scores<'_> {
     ) -> (Tensor, [Option<Tensor>; 2]) {
         let (device, [rows, _]) = (self.left.device(), matrix(self.left));
         let row_losses = device.buffer(rows);
-        let mut gradients = [self.left, self.right].map(|parent| gradient_of(parent, rows));
+        let operands = [self.left, self.right];
+        let mut gradients = Gradients::new(operands, operands.map(Tensor::wants_gradient));
         self.each_chunk(&row_losses, &mut gradients, row_kernels);
-        let mut loss = device.buffer(1);
-        let params = Params { rows: rows as u32, quads: 0 };
-        let row_weight = self.targets.row_weight();
-        let mean = Forward { params, row_losses: &row_losses, row_weight, loss: &mut loss };
-        device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
-        (Tensor::new(device, [], loss), gradients)
+        (mean_of(device, &row_losses, self.targets), gradients.finish())
     }
 
-    /// Runs `row_kernels` on each chunk in order, then the products of those gradients of left and right that are there.
+    /// Runs `row_kernels` on each chunk in order, then the products of those gradients that are wanted.
     pub(super) fn each_chunk(
         &self,
         row_losses: &Buffer,
-        [dleft, dright]: &mut [Option<Tensor>; 2],
+        gradients: &mut Gradients,
         mut row_kernels: impl FnMut(&mut Chunk<'_>),
     ) {
         let Self { left, right, bias, targets, chunk_bytes } = *self;
@@ -94,27 +92,70 @@ impl Scores<'_> {
                 row_losses: part(row_losses, 1),
             };
             row_kernels(&mut chunk);
-            if let Some(dleft) = dleft {
-                let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
-                let mut dleft = part(dleft.buffer(), width);
-                product.run_into(device, &chunk.scores, right.buffer(), Finish::Plain, &mut dleft);
-            }
-            if let Some(dright) = dright {
-                let product = Product::new([columns, width, count], [1, columns], [width, 1]);
-                if chunk.continues {
-                    let (share, _) = product.run(device, &chunk.scores, &left, Finish::Plain);
-                    accumulate(&share, dright);
-                } else {
-                    product.run_into(
-                        device,
-                        &chunk.scores,
-                        &left,
-                        Finish::Plain,
-                        dright.buffer_mut(),
-                    );
-                }
+            gradients.add(&chunk.scores, first, [&left, right.buffer()]);
+        }
+    }
+}
+
+/// `w·Σ` of the losses of all rows.
+pub(super) fn mean_of(device: &Device, row_losses: &Buffer, targets: &Targets) -> Tensor {
+    let rows = row_losses.elements();
+    let mut loss = device.buffer(1);
+    let params = Params { rows: rows as u32, quads: 0 };
+    let mean = Forward { params, row_losses, row_weight: targets.row_weight(), loss: &mut loss };
+    device.run(mean, Launch::groups([1, 1, 1]).flops(rows).words(rows));
+    Tensor::new(device, [], loss)
+}
+
+/// The gradients of both operands of a product of scores, built up chunk by chunk of its rows.
+pub(super) struct Gradients {
+    left: Option<Tensor>,
+    right: Option<Tensor>,
+    width: usize,
+    continues: bool,
+}
+
+impl Gradients {
+    /// Memory for those that are wanted; the chunks write it.
+    pub(super) fn new([left, right]: [&Tensor; 2], [to_left, to_right]: [bool; 2]) -> Self {
+        let [rows, width] = matrix(left);
+        let left = to_left.then(|| room_for(left, rows));
+        let right = to_right.then(|| room_for(right, rows));
+        Self { left, right, width, continues: false }
+    }
+
+    /// Whether none is wanted.
+    pub(super) fn is_empty(&self) -> bool {
+        self.left.is_none() && self.right.is_none()
+    }
+
+    /// Adds what the rows from `first` on contribute: with the gradient G of their scores, `dleft = G·right` and
+    /// `dright = Gᵀ·left`, where `left` holds these rows alone.
+    pub(super) fn add(&mut self, slopes: &Buffer, first: usize, [left, right]: [&Buffer; 2]) {
+        let width = self.width;
+        let [count, columns] = [left, right].map(|operand| operand.elements() / width.max(1));
+        if let Some(dleft) = &mut self.left {
+            let device = dleft.device().clone();
+            let product = Product::new([count, width, columns], [columns, 1], [width, 1]);
+            let mut part = dleft.buffer().view(first * width, count * width);
+            product.run_into(&device, slopes, right, Finish::Plain, &mut part);
+        }
+        if let Some(dright) = &mut self.right {
+            let device = dright.device().clone();
+            let product = Product::new([columns, width, count], [1, columns], [width, 1]);
+            if self.continues {
+                let (share, _) = product.run(&device, slopes, left, Finish::Plain);
+                accumulate(&share, dright);
+            } else {
+                product.run_into(&device, slopes, left, Finish::Plain, dright.buffer_mut());
             }
         }
+        self.continues = true;
+    }
+
+    /// Gives those of left and right.
+    pub(super) fn finish(self) -> [Option<Tensor>; 2] {
+        [self.left, self.right]
     }
 }
 
@@ -144,7 +185,7 @@ fn accumulate(share: &Buffer, gradient: &mut Tensor) {
 
 /// Rows and width of a matrix.
 #[track_caller]
-fn matrix(tensor: &Tensor) -> [usize; 2] {
+pub(super) fn matrix(tensor: &Tensor) -> [usize; 2] {
     tensor.shape().axes().try_into().expect("the ops check that both operands are matrices")
 }
 
@@ -156,7 +197,8 @@ pub(super) fn rows_per_chunk(
     chunk_bytes: u64,
 ) -> usize {
     let budget = device.limits().max_binding_bytes.min(chunk_bytes) as usize;
-    let fitting = (budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP).max(ROW_STEP);
+    let fitting = budget / (4 * columns.max(1)) / ROW_STEP * ROW_STEP;
+    let fitting = fitting.clamp(ROW_STEP, MOST_ROWS);
     let chunks = rows.div_ceil(fitting).max(1);
     rows.div_ceil(chunks).next_multiple_of(ROW_STEP)
 }

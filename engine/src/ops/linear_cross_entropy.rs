@@ -1,7 +1,7 @@
 //! The loss over a large vocabulary, without the logits of all tokens ever lying in memory.
 
 use super::Targets;
-use super::fused_loss::{CHUNK_BYTES, Chunk, Saved, Scores, gradient_of, room_for};
+use super::fused_loss::{CHUNK_BYTES, Chunk, Gradients, Saved, Scores, gradient_of, room_for};
 use crate::device::{Buffer, Launch};
 use crate::kernels::linear_cross_entropy::{BackwardBias, BackwardLogits, Forward, Params};
 use crate::tensor::{Backward, Tensor};
@@ -146,7 +146,8 @@ impl Head<'_> {
         let Self { hidden, weight, bias, targets, smoothing, chunk_bytes } = *self;
         let (device, rows) = (hidden.device(), targets.rows());
         let row_losses = device.buffer(rows);
-        self.scores().each_chunk(&row_losses, &mut [None, None], |chunk| {
+        let mut none = Gradients::new([hidden, weight], [false; 2]);
+        self.scores().each_chunk(&row_losses, &mut none, |chunk| {
             self.row_kernels(chunk, None, &mut None);
         });
         let losses = Tensor::new(device, [rows], row_losses);
@@ -243,8 +244,7 @@ impl Again {
             chunk_bytes: *chunk_bytes,
         };
         let rows = targets.rows();
-        let mut gradients = [(to_hidden, hidden), (to_weight, weight)]
-            .map(|(wanted, parent)| wanted.then(|| room_for(parent, rows)));
+        let mut gradients = Gradients::new([hidden, weight], [to_hidden, to_weight]);
         let wanted = bias.as_ref().filter(|_| to_bias);
         let mut dbias = wanted.map(|bias| room_for(bias, rows));
         let row_losses = dlosses.device().buffer(rows);
@@ -252,7 +252,7 @@ impl Again {
             let weights = dlosses.buffer().view(chunk.first, chunk.rows);
             head.row_kernels(chunk, Some(RowWeights::Each(&weights)), &mut dbias);
         });
-        let [dhidden, dweight] = gradients;
+        let [dhidden, dweight] = gradients.finish();
         [dhidden, dweight, dbias]
     }
 }

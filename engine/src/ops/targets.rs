@@ -1,11 +1,14 @@
 //! The class that each row of a loss should choose, checked on the host before any kernel indexes with it.
 
+use std::sync::Arc;
+
 use crate::device::{Buffer, Device};
 
 /// One class per row, or [`Targets::IGNORE`], on a device.
 #[derive(Clone, Debug)]
 pub struct Targets {
     classes: Buffer,
+    on_host: Arc<[u32]>,
     row_weight: Buffer,
     rows: usize,
     class_count: usize,
@@ -31,6 +34,7 @@ impl Targets {
         let weight = if counted == 0 { 0.0 } else { 1.0 / counted as f32 };
         Self {
             classes: device.upload_u32(classes),
+            on_host: classes.into(),
             row_weight: device.upload_f32(&[weight]),
             rows: classes.len(),
             class_count,
@@ -64,6 +68,28 @@ impl Targets {
     /// `[rows]`, u32.
     pub(super) fn classes(&self) -> &Buffer {
         &self.classes
+    }
+
+    /// The row that chooses each class, [`Targets::IGNORE`] where none does.
+    ///
+    /// # Panics
+    /// With the first two rows that choose the same class.
+    #[track_caller]
+    pub(super) fn sources(&self) -> Vec<u32> {
+        let mut sources = vec![Self::IGNORE; self.class_count];
+        for (row, &class) in self.on_host.iter().enumerate() {
+            if class == Self::IGNORE {
+                continue;
+            }
+            let source = &mut sources[class as usize];
+            let other = *source;
+            assert!(
+                other == Self::IGNORE,
+                "targets: rows {other} and {row} are class {class}, expected one row at most"
+            );
+            *source = row as u32;
+        }
+        sources
     }
 
     /// `[1]`: 1 / counted rows, or 0.

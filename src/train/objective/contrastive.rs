@@ -46,7 +46,8 @@ impl ContrastiveObjective {
     ) -> Terms {
         let (q, hidden) = self.model.forward(queries, mode); // [M, H]
         let (p, _) = self.model.forward(passages, mode); // [M·G, H]
-        let options = Contrastive { temperature: self.temperature, candidate_ids };
+        let temperature = self.temperature;
+        let options = Contrastive { temperature, candidate_ids, ..Contrastive::default() };
         Terms { loss: contrastive(&q, &p, targets, &options), terms: Vec::new(), hidden }
     }
 
