@@ -5,7 +5,6 @@ mod cases;
 mod compositions;
 mod kernels;
 mod page;
-#[path = "../../../benches/compositions.rs"]
 mod pairs;
 mod step;
 
