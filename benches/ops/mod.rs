@@ -6,6 +6,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod attention_relative;
 mod cast;
 mod column_sums;
 mod concat;
@@ -37,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         add::cases(),
         attention::cases(),
         cast::cases(),
+        attention_relative::cases(),
         column_sums::cases(),
         concat::cases(),
         contrastive::cases(),

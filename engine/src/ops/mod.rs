@@ -3,6 +3,7 @@
 mod activation;
 mod add;
 mod attention;
+mod attention_relative;
 mod cast;
 mod column_sums;
 mod concat;
@@ -35,6 +36,7 @@ mod visibility;
 pub use activation::{log1p_relu, relu, silu, tanh};
 pub use add::add;
 pub use attention::attention;
+pub use attention_relative::{Distances, Segments, attention_relative};
 pub use cast::cast;
 pub use column_sums::column_sums;
 pub use concat::{concat, split};
