@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use wgrad_engine::device::{Buffer, Launch, Options, Selector, adapters};
-use wgrad_engine::kernels::fused_loss;
-use wgrad_engine::ops::{self, Contrastive, Gelu, Ids, Rows, Targets, Transpose, Visibility};
+use wgrad_engine::device::{Buffer, Format, Launch, Options, Selector, adapters};
+use wgrad_engine::kernels::{fused_loss, head_major};
+use wgrad_engine::ops::{
+    self, Contrastive, Directions, Gelu, Ids, Rows, Targets, Transpose, Visibility,
+};
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
-use wgrad_engine::random::Dropout;
+use wgrad_engine::random::{Dropout, Sampling};
 use wgrad_engine::testing::{devices, normal};
 use wgrad_engine::weights::{Layout, Slot};
 use wgrad_engine::{Device, Tensor};
@@ -24,6 +26,8 @@ const CASES: &[(&[&str], fn(&Device) -> Bits)] = &[
     (&["adamw", "sum_of_squares"], |device| optimizer(device, AdamWSettings::default())),
     (&["add"], |device| two(device, ops::add)),
     (&["attention", "attention_backward", "attention_backward_fused"], attention),
+    (&["attention_relative", "head_major", "relative_segments"], attention_relative),
+    (&["cast"], cast),
     (&["column_sums"], |device| one(device, [300, 70], ops::column_sums)),
     (&["concat"], concat),
     (&["contrastive"], contrastive),
@@ -36,7 +40,9 @@ const CASES: &[(&[&str], fn(&Device) -> Bits)] = &[
     (&["l2_normalize"], l2_normalize),
     (&["lamb"], |device| optimizer(device, AdamWSettings::lamb())),
     (&["layer_norm"], layer_norm),
+    (&["linear_sample"], linear_sample),
     (&["matmul"], matmul),
+    (&["max_sim"], max_sim),
     (&["mean_pool"], mean_pool),
     (&["reduce"], |device| one(device, [300, 70], ops::mean)),
     (&["replace_rows"], replace_rows),
@@ -192,6 +198,62 @@ fn attention(device: &Device) -> Bits {
     graph(&y, &[&q, &k, &v])
 }
 
+fn attention_relative(device: &Device) -> Bits {
+    let (queries, memory, heads) = (37, 5, [2, 8]);
+    let keys = queries + memory;
+    let shaped = |first: &[usize], seed| leaf(device, [first, &heads].concat(), seed);
+    let [k, v] = [2, 3].map(|seed| shaped(&[2, keys], seed));
+    let q = shaped(&[2, queries], 1);
+    let (table, segments) = (shaped(&[queries + keys], 4), shaped(&[2], 5));
+    let [content, distance, other] = [6, 7, 8].map(|seed| shaped(&[], seed));
+    let [of_queries, of_keys] = [queries, keys].map(|tokens| {
+        let ids: Vec<u32> = (0..2 * tokens as u32).map(|at| at / 20 % 2).collect();
+        Tensor::u32(device, [2, tokens], &ids)
+    });
+    let distances = ops::Distances {
+        table: &table,
+        content_bias: &content,
+        distance_bias: &distance,
+        places: None,
+    };
+    let of_segments = ops::Segments {
+        table: &segments,
+        bias: &other,
+        of_queries: &of_queries,
+        of_keys: &of_keys,
+    };
+    let (seen, dropout) = (Visibility::all().and_causal(), dropout(device));
+    let segments_too = Some(&of_segments);
+    let y = ops::attention_relative(&q, &k, &v, &distances, segments_too, &seen, Some(&dropout));
+    let mut bits = graph(&y, &[&q, &k, &v, &table, &segments, &content, &distance, &other]);
+    // The second of several chunks of items adds to the first.
+    let place = head_major::Params {
+        tokens: 37,
+        heads: 2,
+        width: 8,
+        first_head: 1,
+        some_heads: 1,
+        first_item: 0,
+        some_items: 2,
+    };
+    let dy = device.upload_f32(&normal(2 * 37 * 8, 9));
+    let mut dx = device.upload_f32(&normal(2 * 37 * 2 * 8, 10));
+    let kernel = head_major::BackwardAdd { params: place, dy: &dy, dx: &mut dx };
+    device.run(kernel, Launch::lanes(2 * 37 * 8, 256));
+    bits.push(device.read_u32(&dx));
+    bits
+}
+
+/// f16 there and back, and a product of f16s: its gradients of weights go into f32.
+fn cast(device: &Device) -> Bits {
+    if !device.supports(Format::Half) {
+        return Bits::new();
+    }
+    let (x, weight) = (leaf(device, [35, 36], 1), leaf(device, [70, 36], 2));
+    let y = ops::linear(&ops::cast(&x, Format::Half), &weight, None);
+    graph(&ops::cast(&y, Format::Word), &[&x, &weight])
+}
+
 fn concat(device: &Device) -> Bits {
     let (a, b) = (leaf(device, [3, 5, 7], 1), leaf(device, [3, 4, 7], 2));
     let parts = ops::split(&ops::concat(&[&a, &b], 1), 1, &[2, 5, 2]);
@@ -205,7 +267,16 @@ fn contrastive(device: &Device) -> Bits {
     let options =
         Contrastive { temperature: 0.3, candidate_ids: Some(&ids), ..Contrastive::default() };
     let targets = Targets::first_of_groups(device, 35, 2);
-    graph(&ops::contrastive(&queries, &passages, &targets, &options), &[&queries, &passages])
+    let mut bits =
+        graph(&ops::contrastive(&queries, &passages, &targets, &options), &[&queries, &passages]);
+    let log_scale = leaf(device, [], 3);
+    let trained = Contrastive { log_scale: Some(&log_scale), ..options };
+    let rows = ops::contrastive_rows(&queries, &passages, &targets, &trained);
+    bits.extend(graph(&rows.losses, &[&queries, &passages, &log_scale]));
+    let both = Contrastive { directions: Directions::Both, ..trained };
+    let loss = ops::contrastive(&queries, &passages, &targets, &both);
+    bits.extend(graph(&loss, &[&queries, &passages, &log_scale]));
+    bits
 }
 
 fn elementwise(device: &Device) -> Bits {
@@ -236,6 +307,8 @@ fn losses(device: &Device) -> Bits {
     let targets = Targets::new(device, &classes, 300);
     let loss = ops::linear_cross_entropy(&hidden, &weight, Some(&bias), &targets);
     let mut bits = graph(&loss, &[&hidden, &weight, &bias]);
+    let rows = ops::linear_cross_entropy_rows(&hidden, &weight, Some(&bias), &targets, 0.1);
+    bits.extend(graph(&rows, &[&hidden, &weight, &bias]));
     let share = device.upload_f32(&normal(72, 4));
     let mut gradient = device.upload_f32(&normal(72, 5));
     let params = fused_loss::Params { rows: 0, quads: 18 };
@@ -275,6 +348,29 @@ fn matmul(device: &Device) -> Bits {
     let (long, longer) = (leaf(device, [3, 70_000], 4), leaf(device, [70_000, 5], 5));
     bits.push(ops::matmul(&long, &longer, Transpose::Neither).to_u32());
     bits
+}
+
+fn linear_sample(device: &Device) -> Bits {
+    let (hidden, weight) = (leaf(device, [35, 12], 1), leaf(device, [300, 12], 2));
+    let key = Tensor::u32(device, [2], &[3, 4]);
+    let sampling = Sampling { temperature: 0.7, key, site: 1, first_row: 2 };
+    vec![ops::linear_sample(&hidden, &weight, None, &sampling).to_u32()]
+}
+
+fn max_sim(device: &Device) -> Bits {
+    let (queries, documents) = (leaf(device, [3, 5, 12], 1), leaf(device, [6, 9, 12], 2));
+    let mask = |rows: usize, tokens: usize| {
+        let visible: Vec<u32> =
+            (0..(rows * tokens) as u32).map(|at| u32::from(at % 7 > 1)).collect();
+        Tensor::u32(device, [rows, tokens], &visible)
+    };
+    let (query_mask, document_mask) = (mask(3, 5), mask(6, 9));
+    let masks = (Some(&query_mask), Some(&document_mask));
+    let of = |pairs| {
+        let options = ops::MaxSim { pairs, query_mask: masks.0, document_mask: masks.1 };
+        graph(&ops::max_sim(&queries, &documents, &options), &[&queries, &documents])
+    };
+    [of(ops::Pairs::All), of(ops::Pairs::Groups)].concat()
 }
 
 fn mean_pool(device: &Device) -> Bits {
