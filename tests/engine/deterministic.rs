@@ -1,10 +1,12 @@
 //! Every kernel gives the same bits each time, on every device; and no kernel is forgotten here.
 
+mod relative;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use wgrad_engine::device::{Buffer, Format, Launch, Options, Selector, adapters};
-use wgrad_engine::kernels::{fused_loss, head_major};
+use wgrad_engine::kernels::fused_loss;
 use wgrad_engine::ops::{
     self, Contrastive, Directions, Gelu, Ids, Rows, Targets, Transpose, Visibility,
 };
@@ -26,7 +28,7 @@ const CASES: &[(&[&str], fn(&Device) -> Bits)] = &[
     (&["adamw", "sum_of_squares"], |device| optimizer(device, AdamWSettings::default())),
     (&["add"], |device| two(device, ops::add)),
     (&["attention", "attention_backward", "attention_backward_fused"], attention),
-    (&["attention_relative", "head_major", "relative_segments"], attention_relative),
+    (&["attention_relative", "head_major", "relative_segments"], relative::attention_relative),
     (&["cast"], cast),
     (&["column_sums"], |device| one(device, [300, 70], ops::column_sums)),
     (&["concat"], concat),
@@ -196,52 +198,6 @@ fn attention(device: &Device) -> Bits {
     let visibility = Visibility::all().and_lengths(device, &[37, 20]).and_causal();
     let y = ops::attention(&q, &k, &v, &visibility, Some(&dropout(device)));
     graph(&y, &[&q, &k, &v])
-}
-
-fn attention_relative(device: &Device) -> Bits {
-    let (queries, memory, heads) = (37, 5, [2, 8]);
-    let keys = queries + memory;
-    let shaped = |first: &[usize], seed| leaf(device, [first, &heads].concat(), seed);
-    let [k, v] = [2, 3].map(|seed| shaped(&[2, keys], seed));
-    let q = shaped(&[2, queries], 1);
-    let (table, segments) = (shaped(&[queries + keys], 4), shaped(&[2], 5));
-    let [content, distance, other] = [6, 7, 8].map(|seed| shaped(&[], seed));
-    let [of_queries, of_keys] = [queries, keys].map(|tokens| {
-        let ids: Vec<u32> = (0..2 * tokens as u32).map(|at| at / 20 % 2).collect();
-        Tensor::u32(device, [2, tokens], &ids)
-    });
-    let distances = ops::Distances {
-        table: &table,
-        content_bias: &content,
-        distance_bias: &distance,
-        places: None,
-    };
-    let of_segments = ops::Segments {
-        table: &segments,
-        bias: &other,
-        of_queries: &of_queries,
-        of_keys: &of_keys,
-    };
-    let (seen, dropout) = (Visibility::all().and_causal(), dropout(device));
-    let segments_too = Some(&of_segments);
-    let y = ops::attention_relative(&q, &k, &v, &distances, segments_too, &seen, Some(&dropout));
-    let mut bits = graph(&y, &[&q, &k, &v, &table, &segments, &content, &distance, &other]);
-    // The second of several chunks of items adds to the first.
-    let place = head_major::Params {
-        tokens: 37,
-        heads: 2,
-        width: 8,
-        first_head: 1,
-        some_heads: 1,
-        first_item: 0,
-        some_items: 2,
-    };
-    let dy = device.upload_f32(&normal(2 * 37 * 8, 9));
-    let mut dx = device.upload_f32(&normal(2 * 37 * 2 * 8, 10));
-    let kernel = head_major::BackwardAdd { params: place, dy: &dy, dx: &mut dx };
-    device.run(kernel, Launch::lanes(2 * 37 * 8, 256));
-    bits.push(device.read_u32(&dx));
-    bits
 }
 
 /// f16 there and back, and a product of f16s: its gradients of weights go into f32.
