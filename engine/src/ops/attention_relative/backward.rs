@@ -4,7 +4,7 @@ use super::super::product::Finish;
 use super::super::{add, column_sums};
 use super::chunk::{Chunk, Heads, Inputs, Operands, SegmentInputs};
 use super::chunk::{chunks, times, times_transposed, transposed_times};
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::Backward as BackwardKernel;
 use crate::kernels::relative_segments::{
     BackwardQueries, BackwardRows, BackwardTable, Params as SegmentParams,
@@ -211,7 +211,10 @@ impl SegmentInputs {
             dq: &mut dq,
             touched: &mut touched,
         };
-        device.run(kernel, Launch::lanes(words, 64).flops(4 * words).words(4 * words));
+        device.run(
+            kernel,
+            Launch::lanes(words, BackwardQueries::WORKGROUP[0]).flops(4 * words).words(4 * words),
+        );
         let touched_sum = column_sums(&Tensor::new(device, [rows, plane], touched));
         let sigma_sum = column_sums(&Tensor::new(device, [rows, heads], sigma));
         let (mut dorigin, mut dtable) = (device.buffer(plane), device.buffer(2 * plane));
@@ -223,7 +226,10 @@ impl SegmentInputs {
             dorigin: &mut dorigin,
             dtable: &mut dtable,
         };
-        device.run(kernel, Launch::lanes(plane, 64).flops(2 * plane).words(6 * plane));
+        device.run(
+            kernel,
+            Launch::lanes(plane, BackwardTable::WORKGROUP[0]).flops(2 * plane).words(6 * plane),
+        );
         let dtable = Tensor::new(device, [2, heads, width], dtable);
         let dorigin = Tensor::new(device, [heads, width], dorigin);
         (Tensor::new(device, shape, dq), dtable, dorigin)

@@ -1,7 +1,7 @@
 //! What forward and backward share: the matrices of some heads of some items, and the scores between them.
 
 use super::super::product::{Finish, Product};
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::{Params, Scores};
 use crate::kernels::head_major::{
     self, Backward as Scatter, BackwardAdd as ScatterAdd, Forward as Gather,
@@ -14,7 +14,7 @@ const CHUNK_BYTES: u64 = 64 << 20;
 /// Most matrices of a chunk: with K in 16 shares a product starts as many groups along an axis as it may.
 const MOST_MATRICES: usize = 4095;
 /// Lanes of a workgroup of `head_major`.
-const MOVE_LANES: u32 = 256;
+const MOVE_LANES: u32 = Gather::WORKGROUP[0];
 
 /// What both directions read.
 pub(super) struct Inputs {
