@@ -6,6 +6,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod attention_relative;
 mod column_sums;
 mod contrastive;
 mod dropout;
@@ -31,6 +32,7 @@ pub fn cases() -> Vec<Case> {
         adamw::cases(),
         add::cases(),
         attention::cases(),
+        attention_relative::cases(),
         column_sums::cases(),
         contrastive::cases(),
         dropout::cases(),

@@ -187,6 +187,56 @@ pub mod attention_backward_fused {
     }
 }
 
+/// Uniforms of `shaders/attention_relative.wgsl`.
+#[rustfmt::skip]
+pub mod attention_relative {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `attention_relative` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub batch: u32,
+        /// T.
+        pub queries: u32,
+        /// S.
+        pub keys: u32,
+        /// A.
+        pub heads: u32,
+        /// Q + S.
+        pub distances: u32,
+        /// 1/√D.
+        pub scale: f32,
+        /// 1: row i sees columns j ≤ t_i + S − Q.
+        pub causal: u32,
+        /// 1: item b sees columns j < lengths`[b]`.
+        pub has_lengths: u32,
+        /// 1: row i sees column j if bit j of its row of bits is set.
+        pub has_bits: u32,
+        /// 1: t_i = places`[b, i]`; 0: t_i = i.
+        pub has_places: u32,
+        /// 1: scores have the term e·g.
+        pub has_segments: u32,
+        /// a word below it drops the weight; 0: no dropout.
+        pub threshold: u32,
+        /// 1/(1 − probability).
+        pub keep_scale: f32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// number of row 0 of item 0 in the counters of dropout.
+        pub first_row: u32,
+        /// number of the chunk's head 0.
+        pub first_head: u32,
+        /// heads of the chunk.
+        pub some_heads: u32,
+        /// number of the chunk's item 0.
+        pub first_item: u32,
+        /// items of the chunk.
+        pub some_items: u32,
+    }
+}
+
 /// Uniforms of `shaders/column_sums.wgsl`.
 #[rustfmt::skip]
 pub mod column_sums {
@@ -339,6 +389,32 @@ pub mod gelu {
     }
 }
 
+/// Uniforms of `shaders/head_major.wgsl`.
+#[rustfmt::skip]
+pub mod head_major {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `head_major` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// T.
+        pub tokens: u32,
+        /// A.
+        pub heads: u32,
+        /// D.
+        pub width: u32,
+        /// a of head 0 of the chunk.
+        pub first_head: u32,
+        /// C.
+        pub some_heads: u32,
+        /// b of item 0 of the chunk.
+        pub first_item: u32,
+        /// E.
+        pub some_items: u32,
+    }
+}
+
 /// Uniforms of `shaders/l2_normalize.wgsl`.
 #[rustfmt::skip]
 pub mod l2_normalize {
@@ -478,6 +554,36 @@ pub mod reduce {
         pub partials: u32,
         /// f.
         pub factor: f32,
+    }
+}
+
+/// Uniforms of `shaders/relative_segments.wgsl`.
+#[rustfmt::skip]
+pub mod relative_segments {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `relative_segments` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub batch: u32,
+        /// T.
+        pub queries: u32,
+        /// S.
+        pub keys: u32,
+        /// A.
+        pub heads: u32,
+        /// D.
+        pub width: u32,
+        /// number of the chunk's head 0.
+        pub first_head: u32,
+        /// heads of the chunk.
+        pub some_heads: u32,
+        /// number of the chunk's item 0.
+        pub first_item: u32,
+        /// items of the chunk.
+        pub some_items: u32,
     }
 }
 

@@ -4,6 +4,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod attention_relative;
 mod column_sums;
 mod contrastive;
 mod dropout;

@@ -9,6 +9,7 @@
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
+pub mod attention_relative;
 mod attention_rows;
 pub mod contrastive;
 mod drop_row;

@@ -3,6 +3,7 @@
 mod activation;
 mod add;
 mod attention;
+mod attention_relative;
 mod column_sums;
 mod contrastive;
 mod dropout;
@@ -30,6 +31,7 @@ mod visibility;
 pub use activation::{relu, silu, tanh};
 pub use add::add;
 pub use attention::attention;
+pub use attention_relative::{Distances, Segments, attention_relative};
 pub use column_sums::column_sums;
 pub use contrastive::{Contrastive, contrastive};
 pub use dropout::dropout;

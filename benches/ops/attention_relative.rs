@@ -1,0 +1,86 @@
+//! attention_relative: as XLNet calls it, with distances and segments.
+
+use wgrad_engine::ops::{Distances, Segments, Visibility, attention_relative};
+use wgrad_engine::testing::bench::{Case, Run};
+use wgrad_engine::testing::{normal, relative_error, wide};
+use wgrad_engine::{Device, Tensor};
+
+/// B, T, A and D.
+type Extents = [usize; 4];
+
+/// XLNet-base at a usual length and at its longest.
+const SHAPES: [(&str, Extents); 2] =
+    [("xlnet_base_128", [4, 128, 12, 64]), ("xlnet_base_512", [1, 512, 12, 64])];
+/// Most bytes of a chunk's scores by distance, as the op has it.
+const CHUNK_BYTES: usize = 64 << 20;
+
+/// Forward alone, and with the way back.
+pub fn cases() -> Vec<Case> {
+    SHAPES.into_iter().flat_map(|(name, e)| [case(name, e, false), case(name, e, true)]).collect()
+}
+
+fn case(name: &'static str, extents: Extents, is_training: bool) -> Case {
+    let [b, t, a, d] = extents.map(|n| n as u64);
+    let (product, matrix) = (2 * b * a * t * t * d, b * t * a * d);
+    let suffix = if is_training { "forward+backward" } else { "forward" };
+    Case {
+        stem: "attention_relative",
+        name,
+        shape: format!("B {b}, T {t}, A {a}, D {d}, {suffix}"),
+        // Content 1, distances of 2·T rows 2, output 1; the first two again, dP 1, dQ 1 + 2, dK 1, dV 1, dR 2.
+        flops: if is_training { (4 + 11) * product } else { 4 * product },
+        words: if is_training { (4 + 5 + 4) * matrix } else { 4 * matrix },
+        prepare: Box::new(move |device| prepare(device, extents, is_training)),
+    }
+}
+
+fn prepare(device: &Device, extents: Extents, is_training: bool) -> Run {
+    let [batch, tokens, heads, width] = extents;
+    let (words, plane) = (extents.iter().product::<usize>(), heads * width);
+    let [q, k, v, dy] = [1, 2, 3, 4].map(|seed| normal(words, seed));
+    let table = normal(2 * tokens * plane, 5);
+    let ids: Vec<u32> = (0..batch * tokens).map(|at| (at % tokens * 2 / tokens) as u32).collect();
+    let [q_in, k_in, v_in] = [&q, &k, &v].map(|x| Tensor::f32(device, extents, x).tracked());
+    let dy = Tensor::f32(device, extents, &dy);
+    let table_in = Tensor::f32(device, [2 * tokens, heads, width], &table).tracked();
+    let bias = Tensor::f32(device, [heads, width], &vec![0.0; plane]).tracked();
+    let segments = Tensor::f32(device, [2, heads, width], &vec![0.0; 2 * plane]).tracked();
+    let ids = Tensor::u32(device, [batch, tokens], &ids);
+    let forward = move || {
+        let distances =
+            Distances { table: &table_in, content_bias: &bias, distance_bias: &bias, places: None };
+        let segments = Segments { table: &segments, bias: &bias, of_queries: &ids, of_keys: &ids };
+        let all = Visibility::all();
+        attention_relative(&q_in, &k_in, &v_in, &distances, Some(&segments), &all, None)
+    };
+    let expected = first_row([&q, &k, &v, &table], extents);
+    let error = relative_error(&forward().to_f32()[..width], &expected);
+    let step: Box<dyn FnMut()> = if is_training {
+        Box::new(move || drop(forward().backward_with(&dy)))
+    } else {
+        Box::new(move || drop(wgrad_engine::no_grad(&forward)))
+    };
+    let by_distance = 4 * batch * heads * tokens * 2 * tokens;
+    let matrices = if is_training { 2 } else { 1 };
+    let scores = by_distance.min(CHUNK_BYTES) / 2 * (2 + matrices);
+    // The chunk's q + u, q + w, k and v; backward has dy, and one result at a time.
+    let rows = 4 * words * if is_training { 6 } else { 5 };
+    Run { step, error, workspace_bytes: (scores + rows) as u64 }
+}
+
+/// y of head 0 of the first token, with no biases and no segments, plainly.
+fn first_row([q, k, v, table]: [&[f32]; 4], [_, tokens, heads, width]: Extents) -> Vec<f64> {
+    let q = wide(&q[..width]);
+    let row = |x: &[f32], at: usize| wide(&x[at * heads * width..][..width]);
+    let dot = |x: &[f64]| q.iter().zip(x).map(|(q, x)| q * x).sum::<f64>();
+    let score = |j: usize| (dot(&row(k, j)) + dot(&row(table, j + tokens))) / (width as f64).sqrt();
+    let exps: Vec<f64> = (0..tokens).map(|j| score(j).exp()).collect();
+    let total: f64 = exps.iter().sum();
+    let mut y = vec![0.0; width];
+    for (j, e) in exps.iter().enumerate() {
+        for (y, v) in y.iter_mut().zip(row(v, j)) {
+            *y += e / total * v;
+        }
+    }
+    y
+}

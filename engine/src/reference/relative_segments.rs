@@ -1,0 +1,66 @@
+//! Twin of `shaders/relative_segments.wgsl`.
+
+use rayon::prelude::*;
+
+use super::Real;
+use crate::params::relative_segments::Params;
+
+/// `e = (q + o)·(m₁ − m₀)` of every row and head.
+pub fn forward<T: Real>(params: &Params, (q, origin, table): (&[T], &[T], &[T]), slopes: &mut [T]) {
+    let (heads, width) = (params.heads as usize, params.width as usize);
+    let plane = heads * width;
+    slopes.par_iter_mut().zip(q.par_chunks_exact(width)).enumerate().for_each(|(note, (e, q))| {
+        let head = note % heads * width;
+        let of_channel =
+            |c: usize| (q[c] + origin[head + c]) * (table[plane + head + c] - table[head + c]);
+        *e = (0..width).map(of_channel).sum();
+    });
+}
+
+/// `σ_i = Σ_j G_ij·g_ij` of the chunk's rows.
+pub fn backward_rows<T: Real>(
+    params: &Params,
+    (query_segments, key_segments, ds): (&[u32], &[u32], &[T]),
+    sigma: &mut [T],
+) {
+    let [queries, keys, heads, items] =
+        [params.queries, params.keys, params.heads, params.some_items].map(|n| n as usize);
+    for (at, ds) in ds.chunks_exact(keys).enumerate() {
+        let head = params.first_head as usize + at / queries / items;
+        let item = params.first_item as usize + at / queries % items;
+        let token = item * queries + at % queries;
+        let segments = &key_segments[item * keys..][..keys];
+        let others = ds.iter().zip(segments).filter(|(_, s)| **s != query_segments[token]);
+        sigma[token * heads + head] = others.map(|(&ds, _)| ds).sum();
+    }
+}
+
+/// `dq += σ·(m₁ − m₀)`, and `σ·(q + o)`.
+pub fn backward_queries<T: Real>(
+    params: &Params,
+    (q, origin, table, sigma): (&[T], &[T], &[T], &[T]),
+    (dq, touched): (&mut [T], &mut [T]),
+) {
+    let width = params.width as usize;
+    let plane = params.heads as usize * width;
+    dq.par_iter_mut().zip(touched.par_iter_mut()).enumerate().for_each(|(at, (dq, touched))| {
+        let (own, channel) = (sigma[at / width], at % plane);
+        *dq += own * (table[plane + channel] - table[channel]);
+        *touched = own * (q[at] + origin[channel]);
+    });
+}
+
+/// `do = Σσ·(m₁ − m₀)` and `dm₁ = −dm₀ = Σ σ·(q + o)`.
+pub fn backward_table<T: Real>(
+    params: &Params,
+    (table, sigma_sum, touched_sum): (&[T], &[T], &[T]),
+    (dorigin, dtable): (&mut [T], &mut [T]),
+) {
+    let width = params.width as usize;
+    let plane = params.heads as usize * width;
+    for at in 0..plane {
+        dorigin[at] = sigma_sum[at / width] * (table[plane + at] - table[at]);
+        dtable[at] = -touched_sum[at];
+        dtable[plane + at] = touched_sum[at];
+    }
+}
