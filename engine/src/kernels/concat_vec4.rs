@@ -35,8 +35,8 @@ impl Kernel for Join<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "part", slot: 1, buffer: self.part, float: false, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "joined", slot: 2, buffer: &*self.joined, float: false, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "part", slot: 1, buffer: self.part, float: false, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "joined", slot: 2, buffer: &*self.joined, float: false, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -70,8 +70,8 @@ impl Kernel for Take<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "whole", slot: 3, buffer: self.whole, float: false, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "taken", slot: 4, buffer: &*self.taken, float: false, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "whole", slot: 3, buffer: self.whole, float: false, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "taken", slot: 4, buffer: &*self.taken, float: false, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
@@ -105,8 +105,8 @@ impl Kernel for Spread<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "part", slot: 1, buffer: self.part, float: false, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "joined", slot: 2, buffer: &*self.joined, float: false, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "part", slot: 1, buffer: self.part, float: false, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "joined", slot: 2, buffer: &*self.joined, float: false, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 

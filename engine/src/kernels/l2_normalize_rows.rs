@@ -37,9 +37,9 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16 },
-            Binding { name: "norm", slot: 3, buffer: &*self.norm, float: true, read_only: false, written: true, element_bytes: 4 },
+            Binding { name: "x", slot: 1, buffer: self.x, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 2, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "norm", slot: 3, buffer: &*self.norm, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -78,10 +78,10 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16 },
-            Binding { name: "norm", slot: 3, buffer: self.norm, float: true, read_only: false, written: false, element_bytes: 4 },
-            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16 },
-            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16 },
+            Binding { name: "y", slot: 2, buffer: self.y, float: true, read_only: false, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "norm", slot: 3, buffer: self.norm, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dy", slot: 4, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dx", slot: 5, buffer: &*self.dx, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
         ]
     }
 
