@@ -90,7 +90,7 @@ pub fn restore(
     let first = arenas.clone().map(|arena| read("first", arena)).collect::<Result<_, _>>()?;
     let second = arenas.map(|arena| read("second", arena)).collect::<Result<_, _>>()?;
     let (_, scale) = moments.floats(SCALE).map_err(file)?;
-    let scale = <[f32; 2]>::try_from(&*scale).map_err(|_| Error::Malformed {
+    let scale = <[f32; 2]>::try_from(scale).map_err(|_| Error::Malformed {
         path: moments.path.clone(),
         line: 0,
         problem: format!("expected two numbers in `{SCALE}`, found {}", scale.len()),

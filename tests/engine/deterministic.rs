@@ -22,8 +22,11 @@ const RUNS: usize = 20;
 /// The words of every result and gradient of a case: bits, so that −0 is not 0 and NaN is itself.
 type Bits = Vec<Vec<u32>>;
 
+/// Runs kernels and gives the bits of what they wrote.
+type Run = fn(&Device) -> Bits;
+
 /// What runs the kernels of a stem, by the stems that it is for. A few rows more than a tile, a quad or a workgroup has.
-const CASES: &[(&[&str], fn(&Device) -> Bits)] = &[
+const CASES: &[(&[&str], Run)] = &[
     (&["activation"], activation),
     (&["adamw", "sum_of_squares"], |device| optimizer(device, AdamWSettings::default())),
     (&["add"], |device| two(device, ops::add)),

@@ -6,8 +6,8 @@ use rayon::prelude::*;
 use crate::params::max_sim::Params;
 use crate::reference::max_sim::{Block, NONE};
 
-/// Columns whose maxima and positions fill half of AVX2's registers.
-const COLUMNS: usize = 32;
+/// Columns whose maxima and positions stay in registers, two of AVX2 each; with twice as many they do not.
+const COLUMNS: usize = 16;
 
 /// `max_j ⟨q_mi, d_nj⟩` over the visible j and the lowest j that reaches it, 0 and [`NONE`] if there is none.
 pub fn forward(
@@ -50,11 +50,12 @@ impl WithSimd for Best<'_> {
         let (positions, rest_positions) = self.positions.as_chunks_mut::<COLUMNS>();
         for (at, (maxima, positions)) in maxima.iter_mut().zip(positions).enumerate() {
             let block = |j: usize| &row(j).as_chunks::<COLUMNS>().0[at];
-            (*maxima, *positions) = (*block(first), [first as u32; COLUMNS]);
+            let (mut best, mut found) = (*block(first), [first as u32; COLUMNS]);
             for &j in others {
-                let better = block(j).iter().zip(maxima.iter_mut().zip(positions.iter_mut()));
+                let better = block(j).iter().zip(best.iter_mut().zip(found.iter_mut()));
                 better.for_each(|(&value, best)| replace_if_larger(best, value, j));
             }
+            (*maxima, *positions) = (best, found);
         }
         let start = columns - rest.len();
         rest.copy_from_slice(&row(first)[start..]);

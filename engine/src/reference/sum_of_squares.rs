@@ -35,7 +35,7 @@ pub fn clip<T: Real>(params: &Params, partials: &[T], (state, scale): (&mut [T],
         let steps = if finite { scale[1] + T::one() } else { T::zero() };
         let grows = steps >= T::of(params.growth_steps.into());
         let factor = if finite { if grows { 2.0 } else { 1.0 } } else { 0.5 };
-        scale[0] = scale[0] * T::of(factor);
+        scale[0] *= T::of(factor);
         scale[1] = if grows { T::zero() } else { steps };
     }
 }

@@ -15,8 +15,11 @@ pub struct Pair {
     /// Bytes of the largest tensor that only the plain side needs.
     pub matrix_bytes: u64,
     /// Uploads the inputs; a step of the fused kernel and one of the plain ops.
-    pub prepare: Box<dyn Fn(&Device) -> [Step; 2]>,
+    pub prepare: Box<Prepare>,
 }
+
+/// Uploads inputs and gives both sides.
+pub type Prepare = dyn Fn(&Device) -> [Step; 2];
 
 /// Runs once, without waiting for the device.
 pub type Step = Box<dyn FnMut()>;
