@@ -1,5 +1,6 @@
 //! What holds for the engine whatever the op: graph, memory, submission.
 
+mod deterministic;
 mod goldens;
 mod graph;
 mod memory;
