@@ -7,8 +7,10 @@ use wgrad_engine::testing::{
 };
 use wgrad_engine::{Tensor, ops};
 
-/// Rows and channels: one element, odd, a lane short of a workgroup, a lane over, BERT's width.
-const SHAPES: [[usize; 2]; 5] = [[1, 1], [3, 5], [2, 255], [2, 257], [7, 768]];
+/// Rows and channels: one element, odd, a lane short of a workgroup, a lane over, BERT's width, more rows than lanes of
+/// the kernel that walks along them, the longest row that it walks, and one too long for it.
+const SHAPES: [[usize; 2]; 9] =
+    [[1, 1], [3, 5], [2, 255], [2, 257], [7, 768], [33, 4], [70, 12], [2, 4096], [2, 65_540]];
 /// The ε of `torch.nn.functional.normalize`.
 const EPSILON: f32 = 1e-12;
 
@@ -32,7 +34,7 @@ fn backward(x: &[f64], dy: &[f64], shape: [usize; 2]) -> Vec<f64> {
 
 #[test]
 fn backward_matches_finite_differences() {
-    for shape in SHAPES {
+    for shape in SHAPES.into_iter().filter(|[_, channels]| *channels <= 768) {
         let (x, dy) = (normal64(shape[0] * shape[1], 1), normal64(shape[0] * shape[1], 2));
         let numeric = central_difference(|x| dot(&forward(x, shape).0, &dy), &x);
         assert_close(&backward(&x, &dy, shape), &numeric, 1e-7, &format!("{shape:?}"));
@@ -57,28 +59,38 @@ fn devices_match_twin() {
     }
 }
 
-/// A row of zeros stays one and passes no gradient; so does one shorter than ε. Large and small rows keep theirs.
+/// A row of zeros stays one and passes no gradient; so does one shorter than ε. Large and small rows keep theirs, with two
+/// channels as with two more that are 0: whole quads have a kernel of their own.
 #[test]
 fn rows_without_a_direction_give_zero() {
-    let x = [[0.0, 0.0], [3e-13, -4e-13], [3e-9, -4e-9], [3e15, -4e15]].concat();
-    let y = [0.0, 0.0, 0.3, -0.4, 0.6, -0.8, 0.6, -0.8];
+    let x = [[0.0, 0.0], [3e-13, -4e-13], [3e-9, -4e-9], [3e15, -4e15]];
+    let y = [[0.0, 0.0], [0.3, -0.4], [0.6, -0.8], [0.6, -0.8]];
     for device in devices() {
-        let leaf = Tensor::f32(&device, [4, 2], &x).tracked();
-        let result = ops::l2_normalize(&leaf, EPSILON);
-        assert_close(&result.to_f32(), &y, 1e-6, &format!("{device:?}"));
-        let dy = Tensor::f32(&device, [4, 2], &[1.0; 8]);
-        let gradients = result.backward_with(&dy);
-        let dx = gradients.get(&leaf).expect("x is tracked").to_f32();
-        assert_eq!(dx[..4], [0.0; 4], "{device:?}");
-        assert!(dx[4..].iter().all(|dx| dx.is_finite() && *dx != 0.0), "{device:?}: {dx:?}");
+        for channels in [2, 4] {
+            let x: Vec<f32> =
+                x.iter().flat_map(|x| [x[0], x[1], 0.0, 0.0][..channels].to_vec()).collect();
+            let y: Vec<f64> =
+                y.iter().flat_map(|y| [y[0], y[1], 0.0, 0.0][..channels].to_vec()).collect();
+            let leaf = Tensor::f32(&device, [4, channels], &x).tracked();
+            let result = ops::l2_normalize(&leaf, EPSILON);
+            assert_close(&result.to_f32(), &y, 1e-6, &format!("{device:?}"));
+            let dy = Tensor::f32(&device, [4, channels], &vec![1.0; 4 * channels]);
+            let gradients = result.backward_with(&dy);
+            let dx = gradients.get(&leaf).expect("x is tracked").to_f32();
+            let (without, with) = dx.split_at(2 * channels);
+            assert!(without.iter().all(|dx| *dx == 0.0), "{device:?}: {dx:?}");
+            assert!(with.iter().all(|dx| dx.is_finite() && *dx != 0.0), "{device:?}: {dx:?}");
+        }
     }
 }
 
 #[test]
 fn two_runs_give_the_same_bits() {
     for device in devices() {
-        let x = Tensor::f32(&device, [5, 700], &normal(3500, 4));
-        let [first, second] = [(); 2].map(|()| ops::l2_normalize(&x, EPSILON).to_f32());
-        assert_eq!(first, second, "{device:?}");
+        for channels in [699, 700] {
+            let x = Tensor::f32(&device, [5, channels], &normal(5 * channels, 4));
+            let [first, second] = [(); 2].map(|()| ops::l2_normalize(&x, EPSILON).to_f32());
+            assert_eq!(first, second, "{device:?} {channels}");
+        }
     }
 }

@@ -20,6 +20,7 @@ pub mod fused_loss;
 pub mod gather_rows;
 pub mod gelu;
 pub mod l2_normalize;
+pub mod l2_normalize_rows;
 pub mod lamb;
 pub mod layer_norm;
 pub mod layer_norm_rows;

@@ -1,7 +1,8 @@
 //! Rows of unit length: what turns inner products into cosines.
 
-use crate::device::{Buffer, Launch};
-use crate::kernels::l2_normalize::{Backward as BackwardKernel, Forward, Params};
+use crate::device::{Buffer, Device, Launch};
+use crate::kernels::l2_normalize::Params;
+use crate::kernels::{l2_normalize as by_group, l2_normalize_rows as by_row};
 use crate::tensor::{Backward, Tensor};
 
 /// Scales each row of `x` to unit length: `y = x / max(‖x‖₂, epsilon)`.
@@ -17,7 +18,7 @@ use crate::tensor::{Backward, Tensor};
 /// If `x` has no axes, or `epsilon` is not positive.
 ///
 /// # Source
-/// Kernel `shaders/l2_normalize.wgsl`; the clamp follows `torch.nn.functional.normalize`.
+/// Kernels `shaders/l2_normalize*.wgsl`; the clamp follows `torch.nn.functional.normalize`.
 #[track_caller]
 pub fn l2_normalize(x: &Tensor, epsilon: f32) -> Tensor {
     assert!(epsilon > 0.0, "l2_normalize: epsilon is {epsilon}, expected a positive number");
@@ -26,10 +27,27 @@ pub fn l2_normalize(x: &Tensor, epsilon: f32) -> Tensor {
     let device = x.device();
     let params = Params { rows: rows as u32, channels: channels as u32, epsilon };
     let (mut y, mut norm) = (device.buffer(elements), device.buffer(rows));
-    let launch = Launch::rows(rows).flops(3 * elements).words(2 * elements + rows);
-    device.run(Forward { params, x: x.buffer(), y: &mut y, norm: &mut norm }, launch);
+    let (x_in, y_out, norm_out) = (x.buffer(), &mut y, &mut norm);
+    let cost = |launch: Launch| launch.flops(3 * elements).words(2 * elements + rows);
+    if walks_rows(device, channels) {
+        let kernel = by_row::Forward { params, x: x_in, y: y_out, norm: norm_out };
+        device.run(kernel, cost(Launch::lanes(rows, ROW_LANES)));
+    } else {
+        let kernel = by_group::Forward { params, x: x_in, y: y_out, norm: norm_out };
+        device.run(kernel, cost(Launch::rows(rows)));
+    }
     let saved = Saved { params, y: y.clone(), norm };
     Tensor::new(device, x.shape().clone(), y).record("l2_normalize", [x], saved)
+}
+
+/// Lanes of a workgroup of `shaders/l2_normalize_rows.wgsl`.
+const ROW_LANES: u32 = 32;
+/// Most channels that one lane walks along: a longer sum in order would lose digits that a tree keeps.
+const MOST_WALKED: usize = 4096;
+
+/// Whether a lane a row is faster than a workgroup a row.
+fn walks_rows(device: &Device, channels: usize) -> bool {
+    device.is_software() && channels.is_multiple_of(4) && channels <= MOST_WALKED
 }
 
 /// The unit rows, and the length that each was divided by.
@@ -44,9 +62,16 @@ impl Backward<1> for Saved {
         let Self { params, y, norm } = *self;
         let device = dy.device();
         let mut dx = device.buffer(y.words());
-        let launch = Launch::rows(params.rows as usize).flops(6 * y.words()).words(3 * y.words());
-        let kernel = BackwardKernel { params, y: &y, norm: &norm, dy: dy.buffer(), dx: &mut dx };
-        device.run(kernel, launch);
+        let rows = params.rows as usize;
+        let (y, norm, dy_in, dx_out) = (&y, &norm, dy.buffer(), &mut dx);
+        let cost = |launch: Launch| launch.flops(6 * y.words()).words(3 * y.words());
+        if walks_rows(device, params.channels as usize) {
+            let kernel = by_row::Backward { params, y, norm, dy: dy_in, dx: dx_out };
+            device.run(kernel, cost(Launch::lanes(rows, ROW_LANES)));
+        } else {
+            let kernel = by_group::Backward { params, y, norm, dy: dy_in, dx: dx_out };
+            device.run(kernel, cost(Launch::rows(rows)));
+        }
         [Some(Tensor::new(device, dy.shape().clone(), dx))]
     }
 }

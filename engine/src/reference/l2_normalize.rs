@@ -3,6 +3,7 @@
 use rayon::prelude::*;
 
 use super::Real;
+use super::lanes::sum;
 use crate::params::l2_normalize::Params;
 
 /// `y = x / n` with `n = max(‖x‖₂, ε)` for each row; keeps n.
@@ -10,7 +11,7 @@ pub fn forward<T: Real>(params: &Params, x: &[T], (y, norm): (&mut [T], &mut [T]
     let (channels, epsilon) = (params.channels as usize, T::of(params.epsilon.into()));
     let rows = x.par_chunks_exact(channels).zip(y.par_chunks_exact_mut(channels)).zip(norm);
     rows.for_each(|((x, y), norm)| {
-        *norm = x.iter().map(|&x| x * x).sum::<T>().sqrt().max(epsilon);
+        *norm = sum([x], |[x]| x * x).sqrt().max(epsilon);
         for (y, &x) in y.iter_mut().zip(x) {
             *y = x / *norm;
         }
@@ -22,7 +23,7 @@ pub fn backward<T: Real>(params: &Params, (y, norm, dy): (&[T], &[T], &[T]), dx:
     let (channels, epsilon) = (params.channels as usize, T::of(params.epsilon.into()));
     dx.par_chunks_exact_mut(channels).enumerate().for_each(|(row, dx)| {
         let (y, dy) = (&y[row * channels..][..channels], &dy[row * channels..][..channels]);
-        let along = y.iter().zip(dy).map(|(&y, &dy)| y * dy).sum::<T>();
+        let along = sum([y, dy], |[y, dy]| y * dy);
         let gain = if norm[row] > epsilon { T::one() / norm[row] } else { T::zero() };
         for c in 0..channels {
             dx[c] = (dy[c] - y[c] * along) * gain;
