@@ -12,6 +12,7 @@ pub mod attention_backward_software;
 pub mod attention_software;
 pub mod column_sums;
 pub mod concat;
+pub mod concat_vec4;
 pub mod contrastive;
 pub mod dropout;
 pub mod elementwise;

@@ -1,12 +1,32 @@
 //! Tensors joined along an axis, and taken apart again.
 
 use crate::device::{Buffer, Device, Launch};
-use crate::kernels::concat::{Join, Params, Spread, Take};
+use crate::kernels::concat::Params;
+use crate::kernels::{concat as by_word, concat_vec4 as by_quad};
 use crate::shape::Shape;
 use crate::tensor::{Backward, BackwardAll, Tensor};
 
 /// Lanes of a workgroup.
 const LANES: u32 = 256;
+
+/// Runs one entry point over `words` words, in quads where every part lies in whole ones.
+macro_rules! run {
+    ($device:expr, $params:expr, $words:expr, $cost:expr, $entry:ident { $($field:ident: $value:expr),+ $(,)? }) => {{
+        let (device, params, words): (&Device, Params, usize) = ($device, $params, $words);
+        if in_quads(device, &params) {
+            let kernel = by_quad::$entry { params, $($field: $value),+ };
+            device.run(kernel, Launch::lanes(words / 4, LANES).words($cost));
+        } else {
+            let kernel = by_word::$entry { params, $($field: $value),+ };
+            device.run(kernel, Launch::lanes(words, LANES).words($cost));
+        }
+    }};
+}
+
+fn in_quads(device: &Device, params: &Params) -> bool {
+    let sizes = [params.part_words, params.whole_words, params.first];
+    !device.is_cpu() && sizes.iter().all(|words| words.is_multiple_of(4))
+}
 
 /// Joins tensors along `axis`, in their order.
 ///
@@ -22,7 +42,7 @@ const LANES: u32 = 256;
 /// If there is no part, a part has no such axis or no element, or another axis differs.
 ///
 /// # Source
-/// Kernel `shaders/concat.wgsl`.
+/// Kernels `shaders/concat*.wgsl`.
 #[track_caller]
 pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
     let first = parts.first().expect("concat: no parts, expected one at least");
@@ -43,8 +63,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
     let mut y = device.buffer(pieces.whole.elements());
     for (part, &params) in parts.iter().zip(&pieces.params) {
         let words = part.shape().elements();
-        let kernel = Join { params, part: part.buffer(), joined: &mut y };
-        device.run(kernel, Launch::lanes(words, LANES).words(2 * words));
+        run!(device, params, words, 2 * words, Join { part: part.buffer(), joined: &mut y });
     }
     let shape = pieces.whole.clone();
     Tensor::new(device, shape, y).record_all("concat", parts, pieces)
@@ -62,7 +81,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
 /// If `x` has no such axis, a size is 0, or they do not add up to the axis.
 ///
 /// # Source
-/// Kernel `shaders/concat.wgsl`.
+/// Kernels `shaders/concat*.wgsl`.
 #[track_caller]
 pub fn split(x: &Tensor, axis: usize, sizes: &[usize]) -> Vec<Tensor> {
     let axes = x.shape().axes();
@@ -117,9 +136,8 @@ impl Pieces {
     fn take(&self, at: usize, whole: &Tensor) -> Tensor {
         let words = self.shapes[at].elements();
         let device = whole.device();
-        let mut taken = device.buffer(words);
-        let kernel = Take { params: self.params[at], whole: whole.buffer(), taken: &mut taken };
-        device.run(kernel, Launch::lanes(words, LANES).words(2 * words));
+        let (params, mut taken) = (self.params[at], device.buffer(words));
+        run!(device, params, words, 2 * words, Take { whole: whole.buffer(), taken: &mut taken });
         Tensor::new(device, self.shapes[at].clone(), taken)
     }
 }
@@ -148,7 +166,7 @@ impl Backward<1> for SavedPiece {
 /// `part` at its place among zeros.
 fn spread(device: &Device, params: Params, part: &Buffer, words: usize) -> Buffer {
     let mut joined = device.buffer(words);
-    let launch = Launch::lanes(words, LANES).words(part.words() + words);
-    device.run(Spread { params, part, joined: &mut joined }, launch);
+    let cost = part.words() + words;
+    run!(device, params, words, cost, Spread { part: part, joined: &mut joined });
     joined
 }
