@@ -39,7 +39,7 @@ pub fn silu_backward<T: Real>(_: &Params, (x, dy): (&[T], &[T]), dx: &mut [T]) {
 
 /// `y = ln(1 + max(x, 0))`.
 pub fn log1p_relu_forward<T: Real>(_: &Params, x: &[T], y: &mut [T]) {
-    map(x, y, |x, _| T::of(x.max(T::zero()).f64().ln_1p()));
+    map(x, y, |x, _| x.max(T::zero()).ln_1p());
 }
 
 /// `dx = dy/(1 + x)` where `x > 0`, else 0.

@@ -33,6 +33,8 @@ pub trait Real:
     fn exp(self) -> Self;
     /// Natural logarithm.
     fn ln(self) -> Self;
+    /// ln(1 + x), accurate near 0.
+    fn ln_1p(self) -> Self;
     /// Square root.
     fn sqrt(self) -> Self;
     /// Hyperbolic tangent.
@@ -71,6 +73,9 @@ macro_rules! real {
             }
             fn ln(self) -> Self {
                 $float::ln(self)
+            }
+            fn ln_1p(self) -> Self {
+                $float::ln_1p(self)
             }
             fn sqrt(self) -> Self {
                 $float::sqrt(self)
