@@ -12,19 +12,21 @@ pub struct Pair {
     pub shape: String,
     /// What the plain side does.
     pub plain_is: &'static str,
-    /// Bytes of the largest tensor that only the plain side needs.
+    /// Bytes of the matrix that only the plain side holds.
     pub matrix_bytes: u64,
-    /// Uploads the inputs; a step of the fused kernel and one of the plain ops.
-    pub prepare: Box<Prepare>,
+    /// A step of the fused kernel.
+    pub fused: Box<Prepare>,
+    /// A step of the plain ops.
+    pub plain: Box<Prepare>,
 }
 
-/// Uploads inputs and gives both sides.
-pub type Prepare = dyn Fn(&Device) -> [Step; 2];
+/// Uploads the inputs of a step.
+pub type Prepare = dyn Fn(&Device) -> Step;
 
 /// Runs once, without waiting for the device.
 pub type Step = Box<dyn FnMut()>;
 
-/// Every pair, smallest first.
+/// Every pair; the last are too large for the plain side of many a device.
 pub fn pairs() -> Vec<Pair> {
     vec![
         attention([8, 128, 12, 64]),
@@ -32,6 +34,9 @@ pub fn pairs() -> Vec<Pair> {
         linear_cross_entropy([1024, 768, 30_522]),
         contrastive([2048, 768]),
         token_max_pool([8, 128, 128, 30_522]),
+        attention([1, 4096, 2, 64]),
+        linear_cross_entropy([8192, 128, 30_522]),
+        token_max_pool([64, 128, 128, 30_522]),
     ]
 }
 
@@ -48,19 +53,20 @@ fn attention([b, t, a, d]: [usize; 4]) -> Pair {
         shape: format!("B {b}, T {t}, A {a}, D {d}"),
         plain_is: "matmul, scale, softmax, matmul",
         matrix_bytes: 4 * (b * a * t * t) as u64,
-        prepare: Box::new(move |device| {
+        fused: Box::new(move |device| {
             let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b, t, a, d], seed));
             let dy = leaf(device, [b, t, a, d], 4).detach();
             let all = Visibility::all();
-            let fused = move || drop(ops::attention(&q, &k, &v, &all, None).backward_with(&dy));
+            Box::new(move || drop(ops::attention(&q, &k, &v, &all, None).backward_with(&dy)))
+        }),
+        plain: Box::new(move |device| {
             let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b * a, t, d], seed));
             let dy = leaf(device, [b * a, t, d], 4).detach();
-            let plain = move || {
+            Box::new(move || {
                 let scores = ops::matmul(&q, &k, Transpose::Right); // [B·A, T, T]
                 let weights = ops::softmax(&ops::scale(&scores, 1.0 / (d as f32).sqrt()));
                 drop(ops::matmul(&weights, &v, Transpose::Neither).backward_with(&dy));
-            };
-            [Box::new(fused), Box::new(plain)]
+            })
         }),
     }
 }
@@ -81,54 +87,58 @@ fn one_hot(device: &Device, classes: &[u32], count: usize) -> Tensor {
 }
 
 fn linear_cross_entropy([r, h, v]: [usize; 3]) -> Pair {
+    let classes: Vec<u32> = (0..r).map(|row| (row * 389 % v) as u32).collect();
+    let plain_classes = classes.clone();
+    let inputs = move |device: &Device| {
+        [leaf(device, [r, h], 1), leaf(device, [v, h], 2), leaf(device, [v], 3)]
+    };
     Pair {
         name: "linear_cross_entropy",
         shape: format!("R {r}, H {h}, V {v}"),
         plain_is: "linear, log_softmax, multiply by one-hot, sum",
         matrix_bytes: 4 * (r * v) as u64,
-        prepare: Box::new(move |device| {
-            let classes: Vec<u32> = (0..r).map(|row| (row * 389 % v) as u32).collect();
-            let inputs =
-                || [leaf(device, [r, h], 1), leaf(device, [v, h], 2), leaf(device, [v], 3)];
-            let [hidden, weight, bias] = inputs();
+        fused: Box::new(move |device| {
+            let [hidden, weight, bias] = inputs(device);
             let targets = Targets::new(device, &classes, v);
-            let fused = move || {
+            Box::new(move || {
                 drop(ops::linear_cross_entropy(&hidden, &weight, Some(&bias), &targets).backward());
-            };
-            let [hidden, weight, bias] = inputs();
-            let one_hot = one_hot(device, &classes, v);
-            let plain = move || {
+            })
+        }),
+        plain: Box::new(move |device| {
+            let [hidden, weight, bias] = inputs(device);
+            let one_hot = one_hot(device, &plain_classes, v);
+            Box::new(move || {
                 let logits = ops::linear(&hidden, &weight, Some(&bias)); // [R, V]
                 drop(cross_entropy(&logits, &one_hot).backward());
-            };
-            [Box::new(fused), Box::new(plain)]
+            })
         }),
     }
 }
 
 fn contrastive([m, d]: [usize; 2]) -> Pair {
     const TEMPERATURE: f32 = 20.0;
+    let inputs = move |device: &Device| [leaf(device, [m, d], 1), leaf(device, [m, d], 2)];
+    let classes = move || (0..m as u32).collect::<Vec<_>>();
     Pair {
         name: "contrastive",
         shape: format!("M {m}, N {m}, D {d}"),
         plain_is: "matmul, scale, log_softmax, multiply by one-hot, sum",
         matrix_bytes: 4 * (m * m) as u64,
-        prepare: Box::new(move |device| {
-            let classes: Vec<u32> = (0..m as u32).collect();
-            let inputs = || [leaf(device, [m, d], 1), leaf(device, [m, d], 2)];
-            let [queries, passages] = inputs();
-            let targets = Targets::new(device, &classes, m);
-            let fused = move || {
+        fused: Box::new(move |device| {
+            let [queries, passages] = inputs(device);
+            let targets = Targets::new(device, &classes(), m);
+            Box::new(move || {
                 let options = Contrastive { temperature: TEMPERATURE, ..Contrastive::default() };
                 drop(ops::contrastive(&queries, &passages, &targets, &options).backward());
-            };
-            let [queries, passages] = inputs();
-            let one_hot = one_hot(device, &classes, m);
-            let plain = move || {
+            })
+        }),
+        plain: Box::new(move |device| {
+            let [queries, passages] = inputs(device);
+            let one_hot = one_hot(device, &classes(), m);
+            Box::new(move || {
                 let scores = ops::matmul(&queries, &passages, Transpose::Right); // [M, N]
                 drop(cross_entropy(&ops::scale(&scores, 1.0 / TEMPERATURE), &one_hot).backward());
-            };
-            [Box::new(fused), Box::new(plain)]
+            })
         }),
     }
 }
@@ -136,26 +146,29 @@ fn contrastive([m, d]: [usize; 2]) -> Pair {
 /// No plain op takes a maximum over an axis: the plain side is the logits and their products back alone, which any
 /// composition has to do as well.
 fn token_max_pool([b, t, h, v]: [usize; 4]) -> Pair {
+    let inputs = move |device: &Device| {
+        [leaf(device, [b, t, h], 1), leaf(device, [v, h], 2), leaf(device, [v], 3)]
+    };
     Pair {
         name: "token_max_pool",
         shape: format!("B {b}, T {t}, H {h}, V {v}"),
         plain_is: "linear alone, its backward dense: no maximum yet",
         matrix_bytes: 4 * (b * t * v) as u64,
-        prepare: Box::new(move |device| {
-            let inputs =
-                || [leaf(device, [b, t, h], 1), leaf(device, [v, h], 2), leaf(device, [v], 3)];
-            let [hidden, weight, bias] = inputs();
+        fused: Box::new(move |device| {
+            let [hidden, weight, bias] = inputs(device);
             let visible = Tensor::u32(device, [b, t], &vec![1; b * t]);
             let dz = leaf(device, [b, v], 4).detach();
-            let fused = move || {
+            Box::new(move || {
                 let pooled = ops::token_max_pool(&hidden, &weight, Some(&bias), &visible);
                 drop(pooled.values.backward_with(&dz));
-            };
-            let [hidden, weight, bias] = inputs();
+            })
+        }),
+        plain: Box::new(move |device| {
+            let [hidden, weight, bias] = inputs(device);
             let dlogits = leaf(device, [b, t, v], 5).detach();
-            let plain =
-                move || drop(ops::linear(&hidden, &weight, Some(&bias)).backward_with(&dlogits));
-            [Box::new(fused), Box::new(plain)]
+            Box::new(move || {
+                drop(ops::linear(&hidden, &weight, Some(&bias)).backward_with(&dlogits))
+            })
         }),
     }
 }
