@@ -15,6 +15,8 @@ use crate::tensor::{Backward, Tensor};
 pub(super) const CHUNK_BYTES: u64 = 64 << 20;
 /// Chunks start at multiples of 64 rows, so that every view of them is aligned for binding.
 const ROW_STEP: usize = 64;
+/// Most bytes of what a chunk adds to the gradient of its right operand, at a time.
+const SHARE_BYTES: usize = 32 << 20;
 /// Most rows of a chunk: a lane that goes through all of them stays below the 65,535 rounds of llvmpipe's loops.
 const MOST_ROWS: usize = 1 << 15;
 
@@ -142,12 +144,21 @@ impl Gradients {
         }
         if let Some(dright) = &mut self.right {
             let device = dright.device().clone();
-            let product = Product::new([columns, width, count], [1, columns], [width, 1]);
+            let product = |rows| Product::new([rows, width, count], [1, columns], [width, 1]);
             if self.continues {
-                let (share, _) = product.run(&device, slopes, left, Finish::Plain);
-                accumulate(&share, dright);
+                // A share of all columns would be as large as the gradient.
+                let step = SHARE_BYTES / (4 * width.max(1)) / ROW_STEP * ROW_STEP;
+                let step = step.max(ROW_STEP);
+                for column in (0..columns).step_by(step) {
+                    let rows = step.min(columns - column);
+                    let slopes = slopes.view(column, slopes.elements() - column);
+                    let (share, _) = product(rows).run(&device, &slopes, left, Finish::Plain);
+                    let mut part = dright.buffer().view(column * width, rows * width);
+                    accumulate(&device, &share, &mut part);
+                }
             } else {
-                product.run_into(&device, slopes, left, Finish::Plain, dright.buffer_mut());
+                let whole = dright.buffer_mut();
+                product(columns).run_into(&device, slopes, left, Finish::Plain, whole);
             }
         }
         self.continues = true;
@@ -175,11 +186,10 @@ pub(super) fn room_for(parent: &Tensor, rows: usize) -> Tensor {
     Tensor::new(device, parent.shape().clone(), buffer)
 }
 
-fn accumulate(share: &Buffer, gradient: &mut Tensor) {
-    let device = gradient.device().clone();
+fn accumulate(device: &Device, share: &Buffer, gradient: &mut Buffer) {
     let quads = share.words().div_ceil(4);
     let params = Params { rows: 0, quads: quads as u32 };
-    let kernel = Accumulate { params, share, gradient: gradient.buffer_mut() };
+    let kernel = Accumulate { params, share, gradient };
     device.run(kernel, Launch::lanes(quads, 256).flops(4 * quads).words(12 * quads));
 }
 
