@@ -1,6 +1,7 @@
 //! Objectives: each joins a model and its losses, and reads like the training section of its paper.
 
 mod batch_file;
+mod condenser;
 mod contrastive;
 mod mlm;
 mod retromae;
@@ -13,6 +14,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::bert::Config;
 use wgrad_models::{Bert, InputError, Mode};
 
+pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
