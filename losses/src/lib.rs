@@ -1,7 +1,9 @@
 //! wgrad-losses: what pre-training and fine-tuning minimise, one formula one file.
 
+pub mod bag_of_words;
 pub mod contrastive;
 pub mod masked_lm;
 
+pub use bag_of_words::bag_of_words;
 pub use contrastive::contrastive;
 pub use masked_lm::masked_lm;

@@ -8,7 +8,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    ContrastiveObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+    ContrastiveObjective, DupMaeObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -31,6 +31,7 @@ pub fn gradients(
     let format = precision(recipe)?;
     let batch = (batch, format);
     match objective {
+        "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "contrastive" => {
             let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;

@@ -15,6 +15,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("contrastive", finetune.to_string()),
     ] {

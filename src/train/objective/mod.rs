@@ -2,6 +2,7 @@
 
 mod batch_file;
 mod contrastive;
+mod dupmae;
 mod mlm;
 mod retromae;
 
@@ -14,6 +15,7 @@ use wgrad_models::bert::Config;
 use wgrad_models::{Bert, InputError, Mode};
 
 pub use contrastive::ContrastiveObjective;
+pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
 
