@@ -309,7 +309,11 @@ impl MlmHead {
     /// Gathering them first saves most of the vocabulary's work and changes no result.
     pub fn transform(&self, hidden: &Tensor, labelled: &Rows) -> Tensor {
         let (rows, channels) = hidden.shape().rows_and_last();
-        let x = ops::gather_rows(&hidden.reshape([rows, channels]), labelled);
-        self.norm.forward(&self.activation.after(&self.transform, &x))
+        self.transform_all(&ops::gather_rows(&hidden.reshape([rows, channels]), labelled))
+    }
+
+    /// What is multiplied with the word table, at every row: `hidden: [.., H]` → `[.., H]`.
+    pub fn transform_all(&self, hidden: &Tensor) -> Tensor {
+        self.norm.forward(&self.activation.after(&self.transform, hidden))
     }
 }

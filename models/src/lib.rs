@@ -5,6 +5,7 @@
 
 pub mod bert;
 pub mod condenser;
+pub mod dupmae;
 pub mod layers;
 pub mod published;
 pub mod retriever;
@@ -13,6 +14,7 @@ pub mod tokens;
 
 pub use bert::{Bert, MaskedLm};
 pub use condenser::Condenser;
+pub use dupmae::DupMae;
 pub use layers::Mode;
 pub use retriever::{Pooling, Retriever, Similarity, represent};
 pub use retromae::RetroMae;

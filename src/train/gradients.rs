@@ -8,8 +8,8 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, MlmObjective, Objective, Pretraining,
-    RetroMaeObjective,
+    CondenserObjective, ContrastiveObjective, DupMaeObjective, MlmObjective, Objective,
+    Pretraining, RetroMaeObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -33,6 +33,7 @@ pub fn gradients(
     let batch = (batch, format);
     match objective {
         "condenser" => of_pretraining::<CondenserObjective>(device, recipe, directory, batch),
+        "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "contrastive" => {
             let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;

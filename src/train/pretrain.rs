@@ -9,7 +9,7 @@ use wgrad_models::bert::Config;
 use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
-    Batching, CondenserObjective, MlmObjective, Pretraining, RetroMaeObjective,
+    Batching, CondenserObjective, DupMaeObjective, MlmObjective, Pretraining, RetroMaeObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -75,7 +75,7 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 3] = ["mlm", "retromae", "condenser"];
+pub const OBJECTIVES: [&str; 4] = ["mlm", "retromae", "dupmae", "condenser"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -90,6 +90,7 @@ pub fn pretrain(
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
         "condenser" => run::<CondenserObjective>(device, recipe, corpus, start, session),
+        "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
         "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
         _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }

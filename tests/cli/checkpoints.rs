@@ -5,10 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use wgrad::checkpoint::{ModelDirectory, Purpose, write};
-use wgrad::train::objective::{ContrastiveObjective, MlmObjective, Objective, RetroMaeObjective};
+use wgrad::train::objective::{
+    Bag, ContrastiveObjective, DupMaeObjective, MlmObjective, Objective, RetroMaeObjective,
+};
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_models::bert::Config;
+use wgrad_models::dupmae::Projection;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Pooling, Similarity};
 
@@ -34,6 +37,11 @@ fn retromae(seed: u64) -> RetroMaeObjective {
     RetroMaeObjective::new(&Device::cpu(), config(), DecoderQuery::PosAdd, Decoding::Enhanced, seed)
 }
 
+fn dupmae(seed: u64) -> DupMaeObjective {
+    let how = (DecoderQuery::PosAdd, Projection::Own);
+    DupMaeObjective::new(&Device::cpu(), config(), how, Bag::default(), seed)
+}
+
 fn retriever(seed: u64) -> ContrastiveObjective {
     let how = (Pooling::Mean, Similarity::Dot);
     ContrastiveObjective::new(&Device::cpu(), config(), how, (1.0, 1), seed)
@@ -45,6 +53,7 @@ fn what_is_written_reads_back_to_the_bit() {
         Purpose::Retriever { pooling: Pooling::Mean, similarity: Similarity::Dot, max_length: 12 };
     round_trip(mlm, Purpose::MaskedLm, None);
     round_trip(retromae, Purpose::MaskedLm, None);
+    round_trip(dupmae, Purpose::MaskedLm, None);
     round_trip(retriever, pooled, Some((Pooling::Mean, Similarity::Dot)));
 }
 

@@ -16,6 +16,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
+        format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{finetune} --out contrastive"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");

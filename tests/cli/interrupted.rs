@@ -16,6 +16,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("condenser", format!("{PRETRAIN} --objective condenser")),
+        ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),

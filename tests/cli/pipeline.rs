@@ -12,7 +12,7 @@ const MEASURES: [&str; 7] =
 #[test]
 fn text_becomes_a_ranking() {
     let world = World::new();
-    for objective in ["mlm", "retromae"] {
+    for objective in ["mlm", "retromae", "dupmae"] {
         let command = format!("{PRETRAIN} --objective {objective} --steps 4 --eval-every 2");
         let printed = world.json(&format!("{command} --out {objective}"));
         assert_eq!(printed, json!({"model": format!("{objective}/model"), "done": true}));
@@ -26,6 +26,7 @@ fn text_becomes_a_ranking() {
     {
         assert!(first[key].is_number(), "{key} in {first}");
     }
+    assert!(metrics(&world, "dupmae")[0]["loss_bow"].is_number(), "the bag of words is a term");
     let held_out = metrics(&world, "retromae").iter().any(|line| line["heldout_loss"].is_number());
     assert!(held_out, "the held-out loss is measured");
 

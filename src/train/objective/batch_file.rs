@@ -9,7 +9,7 @@ use wgrad_models::{Tokens, Visible};
 use super::BatchError;
 
 /// A label that counts for nothing.
-const IGNORED: i64 = -100;
+pub const IGNORED: i64 = -100;
 
 /// The tokens of `ids`, `mask` and, if there, `token_type_ids`.
 pub fn tokens(
@@ -75,7 +75,8 @@ pub fn visible(
     Ok(Visibility::all().and_bits(device, [rows, columns, columns], &bits))
 }
 
-fn shaped<'a>(
+/// The integers of `name`, which must have this shape.
+pub fn shaped<'a>(
     file: &'a TensorFile,
     name: &'static str,
     expected: &[usize],

@@ -3,6 +3,7 @@
 mod batch_file;
 mod condenser;
 mod contrastive;
+mod dupmae;
 mod mlm;
 mod retromae;
 
@@ -16,6 +17,7 @@ use wgrad_models::{Bert, InputError, Mode};
 
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
+pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
 

@@ -22,15 +22,62 @@ pub struct RetroMaeObjective {
 }
 
 /// What one forward sees.
-struct Inputs {
+pub(super) struct Inputs {
     /// The corrupted sentence.
-    encoder: Tokens,
+    pub(super) encoder: Tokens,
     encoder_labels: (Rows, Targets),
     /// The sentence as it was.
     decoder: Tokens,
     /// What each row of the decoder may see of it.
     visible: Visibility,
     decoder_labels: (Rows, Targets),
+}
+
+impl Inputs {
+    /// Of a collated batch.
+    pub(super) fn of_batch(
+        device: &Device,
+        config: &Config,
+        batch: &RetroMaeBatch,
+    ) -> Result<Self, BatchError> {
+        let MlmBatch { rows, tokens, lengths, .. } = &batch.encoder;
+        let (encoder, encoder_labels) = mlm::inputs(device, config, &batch.encoder)?;
+        let ids = batch.decoder_input_ids();
+        let shape = [*rows, *tokens];
+        let decoder = Tokens::new(device, config, shape, ids, None, Visible::Lengths(lengths))?;
+        let labelled = mlm::rows(device, &batch.decoder_label_positions, rows * tokens);
+        let targets = Targets::new(device, &batch.decoder_labels, config.vocab_size);
+        Ok(Self {
+            encoder,
+            encoder_labels,
+            decoder,
+            visible: Visibility::all().and_bits(
+                device,
+                [*rows, *tokens, *tokens],
+                &batch.decoder_visible,
+            ),
+            decoder_labels: (labelled, targets),
+        })
+    }
+
+    /// Of a batch in a file.
+    pub(super) fn of_file(
+        device: &Device,
+        config: &Config,
+        file: &TensorFile,
+    ) -> Result<Self, BatchError> {
+        let mask = "attention_mask";
+        let encoder = batch_file::tokens(device, config, file, ("input_ids", mask))?;
+        let decoder = batch_file::tokens(device, config, file, ("decoder_input_ids", mask))?;
+        let shape = [encoder.rows, encoder.tokens];
+        Ok(Self {
+            encoder,
+            encoder_labels: batch_file::labels(device, config, file, "labels", shape)?,
+            decoder,
+            visible: batch_file::visible(device, file, "decoder_visible", shape)?,
+            decoder_labels: batch_file::labels(device, config, file, "decoder_labels", shape)?,
+        })
+    }
 }
 
 impl RetroMaeObjective {
@@ -49,20 +96,47 @@ impl RetroMaeObjective {
 
     /// `loss = loss_encoder + loss_decoder` (§2.3, eq. 7), both through one head.
     fn loss(&self, inputs: &Inputs, mode: &Mode) -> Terms {
-        let encoder = &self.model.encoder;
-        let hidden = encoder.bert.forward(&inputs.encoder, mode); // [B, T, H]
-        let decoded = self.model.decode(&hidden, &inputs.decoder, &inputs.visible, mode); // [B, T, H]
-
-        let head = |states: &Tensor, (labelled, targets): &(Rows, Targets)| {
-            let states = encoder.head.transform(states, labelled); // [R, H]
-            masked_lm(&states, &encoder.head.decoder, &encoder.head.bias, targets)
-        };
-        let loss_encoder = head(&hidden, &inputs.encoder_labels);
-        let loss_decoder = head(&decoded, &inputs.decoder_labels);
+        let (hidden, [loss_encoder, loss_decoder]) = losses(&self.model, inputs, mode);
         let loss = add(&loss_encoder, &loss_decoder);
         let terms = vec![("loss_encoder", loss_encoder), ("loss_decoder", loss_decoder)];
         Terms { loss, terms, hidden }
     }
+}
+
+/// The encoder's last hidden state `[B, T, H]`, and the two losses: of the encoder and of the decoder.
+pub(super) fn losses(model: &RetroMae, inputs: &Inputs, mode: &Mode) -> (Tensor, [Tensor; 2]) {
+    let encoder = &model.encoder;
+    let hidden = encoder.bert.forward(&inputs.encoder, mode); // [B, T, H]
+    let decoded = model.decode(&hidden, &inputs.decoder, &inputs.visible, mode); // [B, T, H]
+
+    let head = |states: &Tensor, (labelled, targets): &(Rows, Targets)| {
+        let states = encoder.head.transform(states, labelled); // [R, H]
+        masked_lm(&states, &encoder.head.decoder, &encoder.head.bias, targets)
+    };
+    let loss_encoder = head(&hidden, &inputs.encoder_labels);
+    let loss_decoder = head(&decoded, &inputs.decoder_labels);
+    (hidden, [loss_encoder, loss_decoder])
+}
+
+/// What makes the batches of RetroMAE and DupMAE, by what the recipe says of masks.
+pub(super) fn collate(
+    recipe: &mut Recipe,
+    batching: &Batching<'_>,
+) -> Result<Collate<RetroMaeBatch>, Error> {
+    let Batching { tokenizer, vocabulary, max_length, seed } = *batching;
+    let mut collator = RetroMaeCollator::new(tokenizer, vocabulary, max_length, seed);
+    collator.encoder.rate = share(recipe, "encoder_mask", 0.3)?;
+    collator.decoder_rate = share(recipe, "decoder_mask", 0.5)?;
+    collator.pool = recipe.get_in("mask_pool", 256, 1.., "a number of masks above 0")?;
+    Ok(Box::new(move |blocks, epoch, examples| collator.batch(blocks, epoch, examples)))
+}
+
+/// How H₁ is made: the setting `decoder_query`.
+pub(super) fn decoder_query(recipe: &mut Recipe, default: &str) -> Result<DecoderQuery, Error> {
+    Ok(match recipe.choice("decoder_query", &["pos_add", "bert_embed"], default)? {
+        "bert_embed" => DecoderQuery::BertEmbed,
+        _ => DecoderQuery::PosAdd,
+    })
 }
 
 impl Pretraining for RetroMaeObjective {
@@ -72,12 +146,8 @@ impl Pretraining for RetroMaeObjective {
         recipe: &mut Recipe,
         seed: u64,
     ) -> Result<Self, Error> {
-        let query = recipe.choice("decoder_query", &["pos_add", "bert_embed"], "pos_add")?;
+        let query = decoder_query(recipe, "pos_add")?;
         let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
-        let query = match query {
-            "bert_embed" => DecoderQuery::BertEmbed,
-            _ => DecoderQuery::PosAdd,
-        };
         let decoding = if decoding == "basic" { Decoding::Basic } else { Decoding::Enhanced };
         Ok(Self::new(device, config, query, decoding, seed))
     }
@@ -87,12 +157,7 @@ impl Pretraining for RetroMaeObjective {
         recipe: &mut Recipe,
         batching: &Batching<'_>,
     ) -> Result<Collate<RetroMaeBatch>, Error> {
-        let Batching { tokenizer, vocabulary, max_length, seed } = *batching;
-        let mut collator = RetroMaeCollator::new(tokenizer, vocabulary, max_length, seed);
-        collator.encoder.rate = share(recipe, "encoder_mask", 0.3)?;
-        collator.decoder_rate = share(recipe, "decoder_mask", 0.5)?;
-        collator.pool = recipe.get_in("mask_pool", 256, 1.., "a number of masks above 0")?;
-        Ok(Box::new(move |blocks, epoch, examples| collator.batch(blocks, epoch, examples)))
+        collate(recipe, batching)
     }
 }
 
@@ -106,25 +171,7 @@ impl Objective for RetroMaeObjective {
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
         let config = &self.model.encoder.bert.config;
-        let MlmBatch { rows, tokens, lengths, .. } = &batch.encoder;
-        let (encoder, encoder_labels) = mlm::inputs(device, config, &batch.encoder)?;
-        let ids = batch.decoder_input_ids();
-        let shape = [*rows, *tokens];
-        let decoder = Tokens::new(device, config, shape, ids, None, Visible::Lengths(lengths))?;
-        let labelled = mlm::rows(device, &batch.decoder_label_positions, rows * tokens);
-        let targets = Targets::new(device, &batch.decoder_labels, config.vocab_size);
-        let inputs = Inputs {
-            encoder,
-            encoder_labels,
-            decoder,
-            visible: Visibility::all().and_bits(
-                device,
-                [*rows, *tokens, *tokens],
-                &batch.decoder_visible,
-            ),
-            decoder_labels: (labelled, targets),
-        };
-        Ok(self.loss(&inputs, mode))
+        Ok(self.loss(&Inputs::of_batch(device, config, batch)?, mode))
     }
 
     fn terms_of_file(
@@ -134,18 +181,7 @@ impl Objective for RetroMaeObjective {
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
         let config = &self.model.encoder.bert.config;
-        let mask = "attention_mask";
-        let encoder = batch_file::tokens(device, config, file, ("input_ids", mask))?;
-        let decoder = batch_file::tokens(device, config, file, ("decoder_input_ids", mask))?;
-        let shape = [encoder.rows, encoder.tokens];
-        let inputs = Inputs {
-            encoder,
-            encoder_labels: batch_file::labels(device, config, file, "labels", shape)?,
-            decoder,
-            visible: batch_file::visible(device, file, "decoder_visible", shape)?,
-            decoder_labels: batch_file::labels(device, config, file, "decoder_labels", shape)?,
-        };
-        Ok(self.loss(&inputs, mode))
+        Ok(self.loss(&Inputs::of_file(device, config, file)?, mode))
     }
 
     fn tokens(batch: &RetroMaeBatch) -> u64 {
