@@ -15,7 +15,7 @@ use wgrad_engine::ops;
 /// If the shapes differ, or there is no text.
 ///
 /// # Source
-/// staoxiao/RetroMAE at ee37587, `decoder_ot_loss` of `pretrain/modeling_duplex.py`.
+/// staoxiao/RetroMAE at ee37587, `decoder_ot_loss` of `src/pretrain/modeling_duplex.py`.
 #[track_caller]
 pub fn bag_of_words(scores: &Tensor, weights: &Tensor) -> Tensor {
     let (texts, _) = scores.shape().rows_and_last();

@@ -1,7 +1,7 @@
 //! DupMAE (Liu et al. 2023, RetroMAE-2, arXiv:2305.02564): RetroMAE whose other tokens must work too: what the
 //! vocabulary says of them, at its largest, has to name the words of the sentence.
 //!
-//! Follows the authors' code (staoxiao/RetroMAE at ee37587, `pretrain/modeling_duplex.py`) where it differs from the
+//! Follows the authors' code (staoxiao/RetroMAE at ee37587, `src/pretrain/modeling_duplex.py`) where it differs from the
 //! paper; each difference is a choice in [`Projection`] and [`Pooled`].
 
 use wgrad_engine::device::Format;
