@@ -2,6 +2,8 @@
 
 pub mod contrastive;
 pub mod masked_lm;
+pub mod replaced_token;
 
 pub use contrastive::contrastive;
 pub use masked_lm::masked_lm;
+pub use replaced_token::replaced_token;

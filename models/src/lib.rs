@@ -4,6 +4,7 @@
 //! equation. Losses live elsewhere; an objective of the `wgrad` package joins the two.
 
 pub mod bert;
+pub mod electra;
 pub mod layers;
 pub mod published;
 pub mod retriever;
@@ -11,6 +12,7 @@ pub mod retromae;
 pub mod tokens;
 
 pub use bert::{Bert, MaskedLm};
+pub use electra::Electra;
 pub use layers::Mode;
 pub use retriever::{Pooling, Retriever, Similarity, represent};
 pub use retromae::RetroMae;

@@ -8,7 +8,7 @@ use wgrad_engine::Device;
 use wgrad_models::bert::Config;
 use wgrad_models::{Pooling, Similarity};
 
-use super::objective::{Batching, MlmObjective, Pretraining, RetroMaeObjective};
+use super::objective::{Batching, ElectraObjective, MlmObjective, Pretraining, RetroMaeObjective};
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
@@ -73,7 +73,7 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 2] = ["mlm", "retromae"];
+pub const OBJECTIVES: [&str; 3] = ["mlm", "retromae", "electra"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -87,6 +87,7 @@ pub fn pretrain(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
+        "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
         "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
         _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }
@@ -101,6 +102,7 @@ fn run<O: Pretraining>(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     let config = start.config().clone();
+    O::expect_model_type(&config)?;
     let settings = Settings {
         batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
         max_length: max_length(recipe, &config)?,

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -15,6 +15,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("electra", ELECTRA.to_string()),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("contrastive", finetune.to_string()),
     ] {
