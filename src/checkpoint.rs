@@ -19,7 +19,7 @@ use wgrad_models::{Pooling, Similarity};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `config.json` is missing or not what it should be.
-    #[error("{path}: expected the config.json of a BERT model: {reason}")]
+    #[error("{path}: expected the config.json of a BERT or ELECTRA model: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -84,7 +84,7 @@ impl ModelDirectory {
             files.push(TensorFile::open(&head)?);
         }
         for (published, tensor) in files.into_iter().flat_map(|file| file.tensors) {
-            if let Some(name) = canonical(&published) {
+            if let Some(name) = canonical(&config.model_type, &published) {
                 tensors.insert(name, (published, tensor));
             }
         }
@@ -104,11 +104,12 @@ impl ModelDirectory {
     /// number that is not finite. Nothing is changed then.
     pub fn load_into(&self, weights: &mut Weights) -> Result<Vec<String>, Error> {
         let file = self.path.join("model.safetensors");
+        let encoder = format!("{}.", self.config.model_type);
         let absent: Vec<&str> = weights
             .params()
             .iter()
             .map(|param| param.name())
-            .filter(|name| name.starts_with("bert.") && !self.tensors.contains_key(*name))
+            .filter(|name| name.starts_with(&encoder) && !self.tensors.contains_key(*name))
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
@@ -175,7 +176,7 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::Config { path: path.into(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
     let config: Config = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
-    if config.model_type != "bert" {
+    if !["bert", "electra"].contains(&config.model_type.as_str()) {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
     }
     inconsistency(&config).map_or(Ok(config), |reason| Err(wrong(reason)))
@@ -189,6 +190,7 @@ fn inconsistency(config: &Config) -> Option<String> {
         ("num_hidden_layers", config.num_hidden_layers),
         ("num_attention_heads", config.num_attention_heads),
         ("intermediate_size", config.intermediate_size),
+        ("embedding_size", config.embedding_size()),
         ("max_position_embeddings", config.max_position_embeddings),
         ("type_vocab_size", config.type_vocab_size),
     ];
@@ -210,9 +212,9 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Masked language modelling: `BertForMaskedLM`.
+    /// More pre-training: `BertForMaskedLM` or `ElectraForPreTraining`.
     MaskedLm,
-    /// Retrieval: `BertModel` with the files of sentence-transformers.
+    /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
         /// States to vector.
         pooling: Pooling,
@@ -231,15 +233,22 @@ pub enum Purpose {
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
     let retriever = matches!(purpose, Purpose::Retriever { .. });
     let mut config = config.clone();
-    let architecture = if retriever { "BertModel" } else { "BertForMaskedLM" };
+    let architecture = match (config.model_type.as_str(), retriever) {
+        ("electra", true) => "ElectraModel",
+        ("electra", false) => "ElectraForPreTraining",
+        (_, true) => "BertModel",
+        (_, false) => "BertForMaskedLM",
+    };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
     write_json(&dir.join("config.json"), &serde_json::to_value(&config)?)?;
 
-    let is_head = |name: &str| !(name.starts_with("bert.") || name.starts_with("cls."));
+    let encoder = format!("{}.", config.model_type);
+    let published = [encoder.as_str(), "cls.", "discriminator_predictions."];
+    let is_head = |name: &str| !published.iter().any(|prefix| name.starts_with(prefix));
     let mut model = weights.to_host(|name| !is_head(name));
     if retriever {
-        let bare = |name: String| name.trim_start_matches("bert.").to_string();
+        let bare = |name: String| name.trim_start_matches(&encoder).to_string();
         model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
     }
     fs::write(dir.join("model.safetensors"), serialize(&model))?;

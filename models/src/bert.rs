@@ -41,7 +41,7 @@ pub struct Config {
     pub layer_norm_eps: f32,
     /// The id of padding.
     pub pad_token_id: u32,
-    /// `bert`.
+    /// `bert`, or `electra` for the encoder that ELECTRA shares with BERT: also the prefix of its parameters.
     pub model_type: String,
     /// What else stood in the file.
     #[serde(flatten)]
@@ -71,6 +71,17 @@ impl Default for Config {
     }
 }
 
+impl Config {
+    /// E: width of the embeddings, H but for ELECTRA, which reads `embedding_size` (128 without it, as transformers);
+    /// 0 if that is no whole number.
+    pub fn embedding_size(&self) -> usize {
+        if self.model_type != "electra" {
+            return self.hidden_size;
+        }
+        self.rest.get("embedding_size").map_or(128, |size| size.as_u64().unwrap_or(0) as usize)
+    }
+}
+
 /// `hidden_act`. "gelu" is the erf form, every other name of GELU the tanh form.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Activation {
@@ -95,7 +106,7 @@ pub enum Activation {
 
 impl Activation {
     /// `f(linear(x))`; the GELUs share the product's kernel.
-    fn after(self, linear: &Linear, x: &Tensor) -> Tensor {
+    pub(crate) fn after(self, linear: &Linear, x: &Tensor) -> Tensor {
         match self {
             Self::Gelu => linear.forward_gelu(x, Gelu::Erf),
             Self::GeluNew => linear.forward_gelu(x, Gelu::Tanh),
@@ -105,12 +116,14 @@ impl Activation {
     }
 }
 
-/// The encoder; its parameters are published under the prefix `bert.`.
+/// The encoder; its parameters are published under the prefix of its `model_type`, `bert.` or `electra.`.
 pub struct Bert {
     /// Hyper-parameters.
     pub config: Config,
     /// Input embeddings.
     pub embeddings: Embeddings,
+    /// From E to H where they differ (ELECTRA).
+    project: Option<Linear>,
     /// L layers.
     pub layers: Vec<Layer>,
 }
@@ -118,18 +131,32 @@ pub struct Bert {
 impl Bert {
     /// Declares every parameter.
     pub fn declare(d: &mut Declarations, config: Config) -> Self {
+        let prefix = config.model_type.clone();
+        d.under(&prefix, |d| {
+            let embeddings = d.under("embeddings", |d| Embeddings::declare(d, &config));
+            Self::over(d, config, embeddings)
+        })
+    }
+
+    /// Declares the layers over embeddings that stand already: those of another encoder.
+    pub fn over(d: &mut Declarations, config: Config, embeddings: Embeddings) -> Self {
         let c = &config;
-        let (embeddings, layers) = d.under("bert", |d| {
-            let embeddings = d.under("embeddings", |d| Embeddings::declare(d, c));
-            let layer = |l| d.under(&format!("encoder.layer.{l}"), |d| Layer::declare(d, c));
-            (embeddings, (0..c.num_hidden_layers).map(layer).collect())
+        let (_, e) = embeddings.word_embeddings.declared_shape().rows_and_last();
+        let project = (e != c.hidden_size).then(|| {
+            Linear::declare(d, "embeddings_project", [e, c.hidden_size], c.initializer_range)
         });
-        Self { embeddings, layers, config }
+        let layer = |l| d.under(&format!("encoder.layer.{l}"), |d| Layer::declare(d, c));
+        let layers = (0..c.num_hidden_layers).map(layer).collect();
+        Self { embeddings, project, layers, config }
     }
 
     /// The last hidden state of every token: `[B, T]` ids → `[B, T, H]`.
     pub fn forward(&self, tokens: &Tokens, mode: &Mode) -> Tensor {
-        let x = self.embeddings.forward(tokens, mode);
+        let x = self.embeddings.forward(tokens, mode); // [B, T, E]
+        let x = match &self.project {
+            Some(project) => project.forward(&x), // [B, T, H]
+            None => x,
+        };
         self.layers.iter().fold(x, |x, layer| layer.forward(&x, &x, &tokens.visibility, mode))
     }
 }
@@ -151,47 +178,48 @@ impl MaskedLm {
     }
 }
 
-/// Word + token type + position, normalised (Devlin et al. 2019, §3.1 and figure 2).
+/// Word + token type + position, normalised (Devlin et al. 2019, §3.1 and figure 2). Clones are the same parameters.
+#[derive(Clone)]
 pub struct Embeddings {
-    /// `[V, H]`.
+    /// `[V, E]`, with E = H but for ELECTRA.
     pub word_embeddings: Param,
-    /// `[positions, H]`.
+    /// `[positions, E]`.
     pub position_embeddings: Param,
-    /// `[types, H]`.
+    /// `[types, E]`.
     pub token_type_embeddings: Param,
-    /// Over H.
+    /// Over E.
     pub layer_norm: LayerNorm,
     dropout: f32,
 }
 
 impl Embeddings {
-    fn declare(d: &mut Declarations, c: &Config) -> Self {
-        let mut table = |name: &str, rows| {
-            d.param(
-                &format!("{name}.weight"),
-                [rows, c.hidden_size],
-                Init::Normal(c.initializer_range),
-            )
-        };
+    pub(crate) fn declare(d: &mut Declarations, c: &Config) -> Self {
+        let word_embeddings = table(d, c, "word_embeddings", c.vocab_size);
+        Self::over(d, c, word_embeddings)
+    }
+
+    /// Declares all but the word table, which stands already.
+    pub(crate) fn over(d: &mut Declarations, c: &Config, word_embeddings: Param) -> Self {
+        let mut table = |name: &str, rows| table(d, c, name, rows);
         Self {
-            word_embeddings: table("word_embeddings", c.vocab_size),
+            word_embeddings,
             position_embeddings: table("position_embeddings", c.max_position_embeddings),
             token_type_embeddings: table("token_type_embeddings", c.type_vocab_size),
-            layer_norm: LayerNorm::declare(d, "LayerNorm", c.hidden_size, c.layer_norm_eps),
+            layer_norm: LayerNorm::declare(d, "LayerNorm", c.embedding_size(), c.layer_norm_eps),
             dropout: c.hidden_dropout_prob,
         }
     }
 
-    /// `[B, T]` ids → `[B, T, H]`.
+    /// `[B, T]` ids → `[B, T, E]`.
     pub fn forward(&self, tokens: &Tokens, mode: &Mode) -> Tensor {
-        let word = ops::embedding(&self.word_embeddings, &tokens.ids); // [B·T, H]
-        let token_type = ops::embedding(&self.token_type_embeddings, &tokens.types); // [B·T, H]
-        let position = ops::embedding(&self.position_embeddings, &tokens.positions); // [B·T, H]
+        let word = ops::embedding(&self.word_embeddings, &tokens.ids); // [B·T, E]
+        let token_type = ops::embedding(&self.token_type_embeddings, &tokens.types); // [B·T, E]
+        let position = ops::embedding(&self.position_embeddings, &tokens.positions); // [B·T, E]
         let x = self.normalised(&ops::add(&word, &token_type), &position, mode);
         x.reshape([tokens.rows, tokens.tokens, word.shape().axes()[1]])
     }
 
-    /// dropout(LN(x + position)); `x, position: [N, H]`.
+    /// dropout(LN(x + position)); `x, position: [N, E]`.
     pub fn normalised(&self, x: &Tensor, position: &Tensor, mode: &Mode) -> Tensor {
         let x = self.layer_norm.add_and_norm(position, x, None);
         mode.store(&match mode.dropout(self.dropout) {
@@ -199,6 +227,12 @@ impl Embeddings {
             None => x,
         })
     }
+}
+
+/// `name.weight`: `rows` vectors of E channels.
+fn table(d: &mut Declarations, c: &Config, name: &str, rows: usize) -> Param {
+    let init = Init::Normal(c.initializer_range);
+    d.param(&format!("{name}.weight"), [rows, c.embedding_size()], init)
 }
 
 /// Attention and a feed-forward network, each followed by dropout, residual and LayerNorm.

@@ -6,6 +6,7 @@
 pub mod bert;
 pub mod condenser;
 pub mod dupmae;
+pub mod electra;
 pub mod layers;
 pub mod published;
 pub mod retriever;
@@ -15,6 +16,7 @@ pub mod tokens;
 pub use bert::{Bert, MaskedLm};
 pub use condenser::Condenser;
 pub use dupmae::DupMae;
+pub use electra::Electra;
 pub use layers::Mode;
 pub use retriever::{Pooling, Retriever, Similarity, represent};
 pub use retromae::RetroMae;

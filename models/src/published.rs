@@ -3,9 +3,9 @@
 /// The name under which these models declare a published tensor; `None` for buffers, aliases of tied tensors and
 /// heads that no model here has.
 ///
-/// Checkpoints come with and without the `bert.` prefix, with LayerNorm's old names `gamma` and `beta`, and with
-/// the tied output matrix stored again as `cls.predictions.decoder.weight`.
-pub fn canonical(published: &str) -> Option<String> {
+/// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`), with LayerNorm's old names `gamma` and `beta`, and with
+/// the tied output matrix stored again as `cls.predictions.decoder.weight` or `generator_lm_head.weight`.
+pub fn canonical(model_type: &str, published: &str) -> Option<String> {
     let renamed = match published.rsplit_once('.') {
         Some((path, "gamma")) => format!("{path}.weight"),
         Some((path, "beta")) => format!("{path}.bias"),
@@ -15,10 +15,14 @@ pub fn canonical(published: &str) -> Option<String> {
     let name = renamed.as_str();
     match name {
         "cls.predictions.decoder.weight" => None,
+        _ if name.ends_with("generator_lm_head.weight") => None,
         "cls.predictions.decoder.bias" => Some("cls.predictions.bias".into()),
         _ if name.contains("pooler.") || name.starts_with("cls.seq_relationship.") => None,
-        _ if name.starts_with("embeddings.") || name.starts_with("encoder.") => {
-            Some(format!("bert.{name}"))
+        _ if ["embeddings.", "embeddings_project.", "encoder."]
+            .iter()
+            .any(|bare| name.starts_with(bare)) =>
+        {
+            Some(format!("{model_type}.{name}"))
         }
         _ => Some(renamed),
     }
@@ -42,7 +46,13 @@ mod tests {
             ("bert.pooler.dense.weight", None),
             ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
         ] {
-            assert_eq!(canonical(published).as_deref(), expected, "{published}");
+            assert_eq!(canonical("bert", published).as_deref(), expected, "{published}");
         }
+        let bare = "embeddings_project.weight";
+        assert_eq!(
+            canonical("electra", bare).as_deref(),
+            Some("electra.embeddings_project.weight")
+        );
+        assert_eq!(canonical("electra", "generator_lm_head.weight"), None);
     }
 }

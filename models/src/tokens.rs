@@ -115,6 +115,26 @@ impl Tokens {
     }
 }
 
+impl Tokens {
+    /// Other words in the same places: `ids` `[B·T]`.
+    ///
+    /// # Panics
+    /// If there are more or fewer ids than places.
+    #[must_use]
+    #[track_caller]
+    pub fn with_ids(&self, ids: Ids) -> Self {
+        assert_eq!(ids.len(), self.ids.len(), "tokens: ids of [{}, {}]", self.rows, self.tokens);
+        Self {
+            ids,
+            types: self.types.clone(),
+            positions: self.positions.clone(),
+            visibility: self.visibility.clone(),
+            lengths: self.lengths.clone(),
+            ..*self
+        }
+    }
+}
+
 /// Lengths where the visible tokens stand first, bits otherwise; and the count of visible tokens.
 fn visibility(
     device: &Device,

@@ -8,8 +8,8 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, MlmObjective, Objective,
-    Pretraining, RetroMaeObjective,
+    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
+    Objective, Pretraining, RetroMaeObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -34,6 +34,7 @@ pub fn gradients(
     match objective {
         "condenser" => of_pretraining::<CondenserObjective>(device, recipe, directory, batch),
         "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
+        "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "contrastive" => {
             let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
@@ -55,6 +56,7 @@ fn of_pretraining<O: Pretraining>(
     directory: &ModelDirectory,
     batch: (&TensorFile, Format),
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
+    O::expect_model_type(&directory.config)?;
     let objective = O::from_recipe(device, directory.config.clone(), recipe, 0)?;
     recipe.finish()?;
     collect(objective, directory, batch)

@@ -9,7 +9,8 @@ use wgrad_models::bert::Config;
 use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
-    Batching, CondenserObjective, DupMaeObjective, MlmObjective, Pretraining, RetroMaeObjective,
+    Batching, CondenserObjective, DupMaeObjective, ElectraObjective, MlmObjective, Pretraining,
+    RetroMaeObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -75,7 +76,7 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 4] = ["mlm", "retromae", "dupmae", "condenser"];
+pub const OBJECTIVES: [&str; 5] = ["mlm", "retromae", "dupmae", "condenser", "electra"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -91,6 +92,7 @@ pub fn pretrain(
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
         "condenser" => run::<CondenserObjective>(device, recipe, corpus, start, session),
         "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
+        "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
         "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
         _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }
@@ -105,6 +107,7 @@ fn run<O: Pretraining>(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     let config = start.config().clone();
+    O::expect_model_type(&config)?;
     let settings = Settings {
         batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
         max_length: max_length(recipe, &config)?,

@@ -5,13 +5,16 @@ use std::fs;
 use std::path::Path;
 
 use wgrad::checkpoint::{ModelDirectory, Purpose, write};
+use wgrad::train::objective::electra::Judged;
 use wgrad::train::objective::{
-    Bag, ContrastiveObjective, DupMaeObjective, MlmObjective, Objective, RetroMaeObjective,
+    Bag, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective, Objective,
+    RetroMaeObjective,
 };
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_models::bert::Config;
 use wgrad_models::dupmae::Projection;
+use wgrad_models::electra::Tying;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Pooling, Similarity};
 
@@ -42,6 +45,13 @@ fn dupmae(seed: u64) -> DupMaeObjective {
     DupMaeObjective::new(&Device::cpu(), config(), how, Bag::default(), seed)
 }
 
+fn electra(seed: u64) -> ElectraObjective {
+    let mut config = Config { model_type: "electra".into(), ..config() };
+    config.rest.insert("embedding_size".into(), 12.into());
+    let how = (Tying::All, Judged::All);
+    ElectraObjective::new(&Device::cpu(), config, how, [1.0, 50.0], seed)
+}
+
 fn retriever(seed: u64) -> ContrastiveObjective {
     let how = (Pooling::Mean, Similarity::Dot);
     ContrastiveObjective::new(&Device::cpu(), config(), how, (1.0, 1), seed)
@@ -54,6 +64,7 @@ fn what_is_written_reads_back_to_the_bit() {
     round_trip(mlm, Purpose::MaskedLm, None);
     round_trip(retromae, Purpose::MaskedLm, None);
     round_trip(dupmae, Purpose::MaskedLm, None);
+    round_trip(electra, Purpose::MaskedLm, None);
     round_trip(retriever, pooled, Some((Pooling::Mean, Similarity::Dot)));
 }
 
@@ -66,7 +77,8 @@ fn round_trip<O: Objective>(
     let folder = tempfile::tempdir().expect("a temporary folder");
     let (written, mut read) = (make(1), make(2));
     assert_ne!(all(&written), all(&read), "other seeds, other weights");
-    write(folder.path(), &config(), written.weights(), purpose).expect("the folder is writable");
+    let config = &written.bert().config;
+    write(folder.path(), config, written.weights(), purpose).expect("the folder is writable");
     let directory = ModelDirectory::open(folder.path()).expect("it was just written");
     let fresh = directory.load_into(read.weights_mut()).expect("it was just written");
     assert_eq!(fresh, [""; 0], "every parameter was stored");

@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -17,6 +17,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
+        format!("{ELECTRA} --out electra"),
         format!("{finetune} --out contrastive"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");

@@ -21,6 +21,10 @@ const PASSAGES: usize = 24;
 pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --tokenizer tokenizer \
                             --batch-size 8 --max-length 24 --quiet";
 
+/// The same by ELECTRA, whose models have another `config.json`.
+pub const ELECTRA: &str = "pretrain --data text.txt --config electra.json --tokenizer tokenizer \
+                           --batch-size 8 --max-length 24 --quiet --objective electra";
+
 /// A temporary folder with `text.txt`, `config.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,
@@ -43,6 +47,12 @@ impl World {
         let line = |i: usize| format!("{} number {i}\n", words(i * 7, i + 1, 6 + i % 9));
         world.write("text.txt", &(0..DOCUMENTS).map(line).collect::<String>());
         world.write("config.json", &world.config(&[]).to_string());
+        let electra = [
+            ("model_type", json!("electra")),
+            ("embedding_size", json!(12)),
+            ("generator_hidden_size", json!(0.5)),
+        ];
+        world.write("electra.json", &world.config(&electra).to_string());
         let passage = |i: usize| {
             let (id, title, text) = (format!("d{i}"), WORDS[i % 16], words(i * 5, 1 + i / 8, 8));
             json!({"_id": id, "title": title, "text": text}).to_string() + "\n"

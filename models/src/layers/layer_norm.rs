@@ -5,6 +5,7 @@ use wgrad_engine::weights::{Declarations, Init, Param};
 use wgrad_engine::{Tensor, ops};
 
 /// `y = γ ⊙ x̂ + β`.
+#[derive(Clone)]
 pub struct LayerNorm {
     /// γ `[H]`, published as `weight`.
     pub weight: Param,

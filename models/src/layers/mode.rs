@@ -3,8 +3,8 @@
 use std::cell::Cell;
 
 use wgrad_engine::device::Format;
-use wgrad_engine::random::Dropout;
-use wgrad_engine::{Tensor, ops};
+use wgrad_engine::random::{Dropout, Sampling};
+use wgrad_engine::{Device, Tensor, ops};
 
 /// Training with dropout, or evaluation without, and how activations lie. One forward of a model uses one mode: each dropout it asks
 /// for gets the next site number, so a replay of the same forward draws the same masks.
@@ -43,5 +43,13 @@ impl Mode {
         self.site.set(site + 1);
         let key = self.key.as_ref().filter(|_| probability > 0.0)?;
         Some(Dropout { probability, key: key.clone(), site, first_row: self.first_row })
+    }
+    /// The model's next draw of classes at temperature 1. Evaluation draws too, under one key for every batch, so that a
+    /// held-out loss is the same function at every step.
+    pub fn sampling(&self, device: &Device) -> Sampling {
+        let site = self.site.get();
+        self.site.set(site + 1);
+        let key = self.key.clone().unwrap_or_else(|| Tensor::u32(device, [2], &[0, 0]));
+        Sampling { temperature: 1.0, key, site, first_row: self.first_row }
     }
 }

@@ -57,6 +57,32 @@ pub fn labels(
     Ok((rows, Targets::new(device, &labels, config.vocab_size)))
 }
 
+/// The ids `name` `[B, T]`, each a row of the word table.
+pub fn ids(
+    config: &Config,
+    file: &TensorFile,
+    name: &'static str,
+    shape: [usize; 2],
+) -> Result<Vec<u32>, BatchError> {
+    let ids = unsigned(file, name, shaped(file, name, &shape)?)?;
+    if let Some(id) = ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+        let problem = format!("holds id {id}, expected ids below {}", config.vocab_size);
+        return Err(malformed(file, name, problem));
+    }
+    Ok(ids)
+}
+
+/// The flat places of `name` `[B, T]` whose value `is_marked`, increasing.
+pub fn marked(
+    file: &TensorFile,
+    name: &'static str,
+    shape: [usize; 2],
+    is_marked: impl Fn(i64) -> bool,
+) -> Result<Vec<u32>, BatchError> {
+    let values = shaped(file, name, &shape)?.iter().enumerate();
+    Ok(values.filter(|(_, value)| is_marked(**value)).map(|(at, _)| at as u32).collect())
+}
+
 /// The visibility `name` u8 `[B, T, T]`, 1 where a row may see a column.
 pub fn visible(
     device: &Device,

@@ -4,6 +4,7 @@ mod batch_file;
 mod condenser;
 mod contrastive;
 mod dupmae;
+pub mod electra;
 mod mlm;
 mod retromae;
 
@@ -18,6 +19,7 @@ use wgrad_models::{Bert, InputError, Mode};
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
+pub use electra::ElectraObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
 
@@ -74,6 +76,22 @@ pub struct Batching<'a> {
 /// An objective that learns from text alone; [`pretrain`](super::pretrain) and [`gradients`](super::gradients) know it by
 /// the name that recipes give it.
 pub trait Pretraining: Objective + Sized {
+    /// What `config.json` must say that its models are.
+    const MODEL_TYPE: &'static str = "bert";
+
+    /// Refuses a configuration of another type of model.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], with both types.
+    fn expect_model_type(config: &Config) -> Result<(), Error> {
+        let (expected, found) = (Self::MODEL_TYPE, &config.model_type);
+        if found == expected {
+            return Ok(());
+        }
+        let setting = format!("objective: expected a model of type `{expected}`, found `{found}`");
+        Err(Error::Setting(setting + "; the type is model_type in config.json"))
+    }
+
     /// A fresh model, by what the recipe says of it.
     ///
     /// # Errors
