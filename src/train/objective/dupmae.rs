@@ -109,7 +109,7 @@ impl Bag {
     /// `[B, T]`: 1 where a token speaks.
     fn pooled(&self, texts: &Texts, tokens: usize) -> Vec<u32> {
         let speaks = |at: usize| match self.pooled {
-            Pooled::All => texts.attended[at] && at % tokens > 0,
+            Pooled::All => texts.attended[at] && !at.is_multiple_of(tokens),
             Pooled::Ordinary => texts.word[at].is_some(),
             Pooled::Unmasked => texts.word[at].is_some() && !texts.masked[at],
         };
