@@ -19,7 +19,7 @@ use wgrad_models::{Pooling, Similarity};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `config.json` is missing or not what it should be.
-    #[error("{path}: expected the config.json of a BERT model: {reason}")]
+    #[error("{path}: expected the config.json of a BERT or XLNet model: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -31,7 +31,7 @@ pub enum Error {
     File(#[from] FileError),
     /// Parameters of the encoder that the file lacks.
     #[error(
-        "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
+        "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a model of that type?"
     )]
     Missing {
         /// The file.
@@ -108,7 +108,7 @@ impl ModelDirectory {
             .params()
             .iter()
             .map(|param| param.name())
-            .filter(|name| name.starts_with("bert.") && !self.tensors.contains_key(*name))
+            .filter(|name| is_of_encoder(name) && !self.tensors.contains_key(*name))
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
@@ -174,11 +174,26 @@ impl ModelDirectory {
 pub fn read_config(path: &Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::Config { path: path.into(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let config: Config = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let mut config: Config =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if config.model_type == XLNET {
+        // Its keys are its own, and so are their defaults; all of them are kept as they stand.
+        config.rest = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let own = wgrad_models::xlnet::Config::read(&config.rest).map_err(wrong)?;
+        return Ok(Config { vocab_size: own.vocab_size, hidden_size: own.d_model, ..config });
+    }
     if config.model_type != "bert" {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
     }
     inconsistency(&config).map_or(Ok(config), |reason| Err(wrong(reason)))
+}
+
+/// The `model_type` of XLNet.
+const XLNET: &str = "xlnet";
+
+/// Whether a parameter is of an encoder; heads may be missing and are fresh then.
+fn is_of_encoder(name: &str) -> bool {
+    ["bert.", "transformer."].iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Says what no BERT can be built from, if anything.
@@ -210,7 +225,7 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// Masked language modelling: `BertForMaskedLM`.
+    /// More pre-training: `BertForMaskedLM` or `XLNetLMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` with the files of sentence-transformers.
     Retriever {
@@ -231,12 +246,21 @@ pub enum Purpose {
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
     let retriever = matches!(purpose, Purpose::Retriever { .. });
     let mut config = config.clone();
-    let architecture = if retriever { "BertModel" } else { "BertForMaskedLM" };
+    let is_xlnet = config.model_type == XLNET;
+    let architecture = match (is_xlnet, retriever) {
+        (true, _) => "XLNetLMHeadModel",
+        (false, true) => "BertModel",
+        (false, false) => "BertForMaskedLM",
+    };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
-    write_json(&dir.join("config.json"), &serde_json::to_value(&config)?)?;
+    let json = if is_xlnet { json!(config.rest) } else { serde_json::to_value(&config)? };
+    write_json(&dir.join("config.json"), &json)?;
 
-    let is_head = |name: &str| !(name.starts_with("bert.") || name.starts_with("cls."));
+    let published = ["cls.", "lm_loss."];
+    let is_head = |name: &str| {
+        !is_of_encoder(name) && !published.iter().any(|prefix| name.starts_with(prefix))
+    };
     let mut model = weights.to_host(|name| !is_head(name));
     if retriever {
         let bare = |name: String| name.trim_start_matches("bert.").to_string();

@@ -95,7 +95,7 @@ pub enum Activation {
 
 impl Activation {
     /// `f(linear(x))`; the GELUs share the product's kernel.
-    fn after(self, linear: &Linear, x: &Tensor) -> Tensor {
+    pub(crate) fn after(self, linear: &Linear, x: &Tensor) -> Tensor {
         match self {
             Self::Gelu => linear.forward_gelu(x, Gelu::Erf),
             Self::GeluNew => linear.forward_gelu(x, Gelu::Tanh),

@@ -9,9 +9,11 @@ pub mod published;
 pub mod retriever;
 pub mod retromae;
 pub mod tokens;
+pub mod xlnet;
 
 pub use bert::{Bert, MaskedLm};
 pub use layers::Mode;
 pub use retriever::{Pooling, Retriever, Similarity, represent};
 pub use retromae::RetroMae;
 pub use tokens::{InputError, Tokens, Visible};
+pub use xlnet::XlNet;

@@ -3,8 +3,8 @@
 /// The name under which these models declare a published tensor; `None` for buffers, aliases of tied tensors and
 /// heads that no model here has.
 ///
-/// Checkpoints come with and without the `bert.` prefix, with LayerNorm's old names `gamma` and `beta`, and with
-/// the tied output matrix stored again as `cls.predictions.decoder.weight`.
+/// Checkpoints come with and without the prefix `bert.` or `transformer.`, with LayerNorm's old names `gamma` and `beta`, and with
+/// the tied output matrix stored again as `cls.predictions.decoder.weight` or `lm_loss.weight`.
 pub fn canonical(published: &str) -> Option<String> {
     let renamed = match published.rsplit_once('.') {
         Some((path, "gamma")) => format!("{path}.weight"),
@@ -19,6 +19,13 @@ pub fn canonical(published: &str) -> Option<String> {
         _ if name.contains("pooler.") || name.starts_with("cls.seq_relationship.") => None,
         _ if name.starts_with("embeddings.") || name.starts_with("encoder.") => {
             Some(format!("bert.{name}"))
+        }
+        "lm_loss.weight" => None,
+        _ if ["word_embedding.", "mask_emb", "layer."]
+            .iter()
+            .any(|bare| name.starts_with(bare)) =>
+        {
+            Some(format!("transformer.{name}"))
         }
         _ => Some(renamed),
     }
@@ -40,6 +47,9 @@ mod tests {
             ("cls.predictions.decoder.weight", None),
             ("cls.predictions.decoder.bias", Some("cls.predictions.bias")),
             ("bert.pooler.dense.weight", None),
+            ("layer.0.rel_attn.q", Some("transformer.layer.0.rel_attn.q")),
+            ("transformer.mask_emb", Some("transformer.mask_emb")),
+            ("lm_loss.weight", None),
             ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
         ] {
             assert_eq!(canonical(published).as_deref(), expected, "{published}");

@@ -82,7 +82,7 @@ pub fn finetune(
     };
     let evaluate = |objective: &ContrastiveObjective| match &pairs.probe {
         Some(probe) => {
-            let mrr = probe.mrr(device, objective.bert(), how)?;
+            let mrr = probe.mrr(device, &objective.model.bert, how)?;
             Ok(vec![("probe_mrr@10".to_string(), mrr)])
         }
         None => Ok(Vec::new()),
@@ -91,7 +91,7 @@ pub fn finetune(
     let (pooling, similarity): (Pooling, Similarity) = how;
     let save_model = move |objective: &ContrastiveObjective, dir: &Path| {
         let purpose = Purpose::Retriever { pooling, similarity, max_length };
-        checkpoint::write(dir, &objective.bert().config, objective.weights(), purpose)?;
+        checkpoint::write(dir, objective.config(), objective.weights(), purpose)?;
         tokenizer.save(dir, max_length).map_err(std::io::Error::other)
     };
     let hooks = Hooks {

@@ -8,7 +8,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    ContrastiveObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+    ContrastiveObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -32,6 +32,7 @@ pub fn gradients(
     let batch = (batch, format);
     match objective {
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
+        "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
         "contrastive" => {
             let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
@@ -52,6 +53,7 @@ fn of_pretraining<O: Pretraining>(
     directory: &ModelDirectory,
     batch: (&TensorFile, Format),
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
+    O::expect_model_type(&directory.config)?;
     let objective = O::from_recipe(device, directory.config.clone(), recipe, 0)?;
     recipe.finish()?;
     collect(objective, directory, batch)

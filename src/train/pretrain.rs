@@ -8,7 +8,7 @@ use wgrad_engine::Device;
 use wgrad_models::bert::Config;
 use wgrad_models::{Pooling, Similarity};
 
-use super::objective::{Batching, MlmObjective, Pretraining, RetroMaeObjective};
+use super::objective::{Batching, MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective};
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
@@ -73,7 +73,7 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 2] = ["mlm", "retromae"];
+pub const OBJECTIVES: [&str; 3] = ["mlm", "retromae", "xlnet"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -88,6 +88,7 @@ pub fn pretrain(
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
         "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
+        "xlnet" => run::<XlNetObjective>(device, recipe, corpus, start, session),
         _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }
 }
@@ -101,6 +102,7 @@ fn run<O: Pretraining>(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     let config = start.config().clone();
+    O::expect_model_type(&config)?;
     let settings = Settings {
         batch_size: recipe.get_in("batch_size", 32, 1.., "a number of rows above 0")?,
         max_length: max_length(recipe, &config)?,
@@ -148,15 +150,15 @@ fn run<O: Pretraining>(
         }
         let loss = mean_loss(objective, device, &heldout_batches)?;
         let mut results = vec![("heldout_loss".to_string(), loss)];
-        if !probe.is_empty() {
+        if let Some(bert) = objective.bert().filter(|_| !probe.is_empty()) {
             let how = (Pooling::Cls, Similarity::Cosine);
-            results.push(("probe_mrr@10".to_string(), probe.mrr(device, objective.bert(), how)?));
+            results.push(("probe_mrr@10".to_string(), probe.mrr(device, bert, how)?));
         }
         Ok(results)
     };
     let (tokenizer, max_length) = (corpus.tokenizer.clone(), settings.max_length);
     let save_model = move |objective: &O, dir: &Path| {
-        checkpoint::write(dir, &objective.bert().config, objective.weights(), Purpose::MaskedLm)?;
+        checkpoint::write(dir, objective.config(), objective.weights(), Purpose::MaskedLm)?;
         tokenizer.save(dir, max_length).map_err(std::io::Error::other)
     };
     let hooks = Hooks {

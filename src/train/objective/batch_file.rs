@@ -57,6 +57,21 @@ pub fn labels(
     Ok((rows, Targets::new(device, &labels, config.vocab_size)))
 }
 
+/// The ids `name` `[B, T]`, each a row of the word table.
+pub fn ids(
+    config: &Config,
+    file: &TensorFile,
+    name: &'static str,
+    shape: [usize; 2],
+) -> Result<Vec<u32>, BatchError> {
+    let ids = unsigned(file, name, shaped(file, name, &shape)?)?;
+    if let Some(id) = ids.iter().find(|&&id| id as usize >= config.vocab_size) {
+        let problem = format!("holds id {id}, expected ids below {}", config.vocab_size);
+        return Err(malformed(file, name, problem));
+    }
+    Ok(ids)
+}
+
 /// The visibility `name` u8 `[B, T, T]`, 1 where a row may see a column.
 pub fn visible(
     device: &Device,
@@ -75,7 +90,15 @@ pub fn visible(
     Ok(Visibility::all().and_bits(device, [rows, columns, columns], &bits))
 }
 
-fn shaped<'a>(
+/// The axes of `name` `[B, N]`.
+pub fn two_axes(file: &TensorFile, name: &'static str) -> Result<[usize; 2], BatchError> {
+    let (shape, _) = file.integers(name)?;
+    let two = shape.try_into();
+    two.map_err(|_| malformed(file, name, format!("is {shape:?}, expected two axes")))
+}
+
+/// The integers of `name`, whose shape must be `expected`.
+pub fn shaped<'a>(
     file: &'a TensorFile,
     name: &'static str,
     expected: &[usize],
@@ -87,13 +110,19 @@ fn shaped<'a>(
     Ok(values)
 }
 
-fn unsigned(file: &TensorFile, name: &'static str, values: &[i64]) -> Result<Vec<u32>, BatchError> {
+/// Ids, none of them negative.
+pub fn unsigned(
+    file: &TensorFile,
+    name: &'static str,
+    values: &[i64],
+) -> Result<Vec<u32>, BatchError> {
     let offender = |value: &i64| format!("holds {value}, expected an id of 0 or more");
     let convert =
         |value: &i64| u32::try_from(*value).map_err(|_| malformed(file, name, offender(value)));
     values.iter().map(convert).collect()
 }
 
-fn malformed(file: &TensorFile, name: &'static str, problem: String) -> BatchError {
+/// What is wrong with `name`.
+pub fn malformed(file: &TensorFile, name: &'static str, problem: String) -> BatchError {
     BatchError::Malformed { path: file.path.clone(), name, problem }
 }

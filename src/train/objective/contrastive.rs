@@ -94,8 +94,12 @@ impl Objective for ContrastiveObjective {
         lengths.map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
-        &self.model.bert
+    fn config(&self) -> &Config {
+        &self.model.bert.config
+    }
+
+    fn bert(&self) -> Option<&Bert> {
+        Some(&self.model.bert)
     }
 
     fn weights(&self) -> &Weights {

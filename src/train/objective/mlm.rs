@@ -104,8 +104,12 @@ impl Objective for MlmObjective {
         batch.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
-        &self.model.bert
+    fn config(&self) -> &Config {
+        &self.model.bert.config
+    }
+
+    fn bert(&self) -> Option<&Bert> {
+        Some(&self.model.bert)
     }
 
     fn weights(&self) -> &Weights {

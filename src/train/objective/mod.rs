@@ -4,6 +4,7 @@ mod batch_file;
 mod contrastive;
 mod mlm;
 mod retromae;
+mod xlnet;
 
 use std::path::PathBuf;
 
@@ -16,6 +17,7 @@ use wgrad_models::{Bert, InputError, Mode};
 pub use contrastive::ContrastiveObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
+pub use xlnet::XlNetObjective;
 
 use super::Error;
 use super::recipe::Recipe;
@@ -70,6 +72,22 @@ pub struct Batching<'a> {
 /// An objective that learns from text alone; [`pretrain`](super::pretrain) and [`gradients`](super::gradients) know it by
 /// the name that recipes give it.
 pub trait Pretraining: Objective + Sized {
+    /// What `config.json` must say that its models are.
+    const MODEL_TYPE: &'static str = "bert";
+
+    /// Refuses a configuration of another type of model.
+    ///
+    /// # Errors
+    /// [`Error::Setting`], with both types.
+    fn expect_model_type(config: &Config) -> Result<(), Error> {
+        let (expected, found) = (Self::MODEL_TYPE, &config.model_type);
+        if found == expected {
+            return Ok(());
+        }
+        let setting = format!("objective: expected a model of type `{expected}`, found `{found}`");
+        Err(Error::Setting(setting + "; the type is model_type in config.json"))
+    }
+
     /// A fresh model, by what the recipe says of it.
     ///
     /// # Errors
@@ -123,8 +141,11 @@ pub trait Objective {
     /// Tokens of a batch, padding excluded.
     fn tokens(batch: &Self::Batch) -> u64;
 
-    /// The encoder that is being trained.
-    fn bert(&self) -> &Bert;
+    /// What `config.json` says of the model.
+    fn config(&self) -> &Config;
+
+    /// The encoder that is being trained, if it is a BERT: those alone are asked to retrieve during training.
+    fn bert(&self) -> Option<&Bert>;
 
     /// The parameters, which the trainer moves.
     fn weights(&self) -> &Weights;

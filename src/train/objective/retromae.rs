@@ -152,8 +152,12 @@ impl Objective for RetroMaeObjective {
         batch.encoder.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
-        &self.model.encoder.bert
+    fn config(&self) -> &Config {
+        &self.model.encoder.bert.config
+    }
+
+    fn bert(&self) -> Option<&Bert> {
+        Some(&self.model.encoder.bert)
     }
 
     fn weights(&self) -> &Weights {
