@@ -31,7 +31,7 @@ pub enum Error {
     File(#[from] FileError),
     /// Parameters of the encoder that the file lacks.
     #[error(
-        "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a model of that type?"
+        "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
     )]
     Missing {
         /// The file.

@@ -131,7 +131,10 @@ impl Layer {
     fn context(&self, h: &Tensor, memory: Option<&Tensor>, distances: &Tensor) -> Context {
         let attention = &self.attention;
         let known = match memory {
-            Some(memory) => &ops::concat(&[&ops::cast(memory, h.format()), h], 1), // [m, h]: [B, S, H]
+            Some(memory) => {
+                let known = ops::concat(&[memory, &ops::cast(h, Format::Word)], 1); // [m, h]: [B, S, H]
+                &ops::cast(&known, h.format())
+            }
             None => h,
         };
         Context {

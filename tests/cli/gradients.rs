@@ -15,7 +15,9 @@ use super::world::World;
 fn grad_writes_what_the_library_computes() {
     let world = World::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    for (case, objective) in [("mlm_b1", "mlm"), ("retromae_pos_add", "retromae")] {
+    for (case, objective) in
+        [("mlm_b1", "mlm"), ("retromae_pos_add", "retromae"), ("xlnet", "xlnet")]
+    {
         let case = fixtures.join(case);
         let batch = case.join("batch.safetensors");
         let mut command = world.wgrad("grad --out gradients.safetensors --json --objective");

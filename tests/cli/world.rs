@@ -21,7 +21,7 @@ const PASSAGES: usize = 24;
 pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --tokenizer tokenizer \
                             --batch-size 8 --max-length 24 --quiet";
 
-/// A temporary folder with `text.txt`, `config.json`, `tokenizer/` and `beir/`.
+/// A temporary folder with `text.txt`, `config.json`, `xlnet.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,
 }
@@ -43,6 +43,10 @@ impl World {
         let line = |i: usize| format!("{} number {i}\n", words(i * 7, i + 1, 6 + i % 9));
         world.write("text.txt", &(0..DOCUMENTS).map(line).collect::<String>());
         world.write("config.json", &world.config(&[]).to_string());
+        let xlnet = json!({
+            "model_type": "xlnet", "vocab_size": 120, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32,
+        });
+        world.write("xlnet.json", &xlnet.to_string());
         let passage = |i: usize| {
             let (id, title, text) = (format!("d{i}"), WORDS[i % 16], words(i * 5, 1 + i / 8, 8));
             json!({"_id": id, "title": title, "text": text}).to_string() + "\n"
