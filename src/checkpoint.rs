@@ -19,7 +19,7 @@ use wgrad_models::{Pooling, Similarity};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `config.json` is missing or not what it should be.
-    #[error("{path}: expected the config.json of a BERT or ELECTRA model: {reason}")]
+    #[error("{path}: expected the config.json of a BERT, ELECTRA or XLNet model: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -91,6 +91,11 @@ impl ModelDirectory {
         Ok(Self { path: path.into(), config, tensors })
     }
 
+    /// That its configuration describes no encoder, because of `reason`.
+    pub fn wrong_config(&self, reason: String) -> Error {
+        Error::Config { path: self.path.join("config.json"), reason }
+    }
+
     /// The name under which the directory stores a parameter; its own if it does not.
     pub fn published<'a>(&'a self, name: &'a str) -> &'a str {
         self.tensors.get(name).map_or(name, |(published, _)| published)
@@ -104,12 +109,12 @@ impl ModelDirectory {
     /// number that is not finite. Nothing is changed then.
     pub fn load_into(&self, weights: &mut Weights) -> Result<Vec<String>, Error> {
         let file = self.path.join("model.safetensors");
-        let encoder = format!("{}.", self.config.model_type);
+        let encoder = encoder_prefix(&self.config.model_type);
         let absent: Vec<&str> = weights
             .params()
             .iter()
             .map(|param| param.name())
-            .filter(|name| name.starts_with(&encoder) && !self.tensors.contains_key(*name))
+            .filter(|name| name.starts_with(encoder) && !self.tensors.contains_key(*name))
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
@@ -121,20 +126,23 @@ impl ModelDirectory {
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
     ///
     /// # Errors
-    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than `[CLS]` or mean.
+    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than `[CLS]`, last token or mean.
     pub fn pooling(&self) -> Result<Option<(Pooling, Similarity)>, Error> {
         if !self.path.join("modules.json").exists() {
             return Ok(None);
         }
         let modules = self.read_json("modules.json", "a list of modules")?.to_string();
         const FILE: &str = "1_Pooling/config.json";
-        const EXPECTED: &str = "pooling by the [CLS] token or by the mean of all";
+        const EXPECTED: &str =
+            "pooling by the [CLS] token, by the last token or by the mean of all";
         let json = self.read_json(FILE, EXPECTED)?;
         let asks = |key: &str, mode: &str| json[key] == true || json["pooling_mode"] == mode;
         let pooling = if asks("pooling_mode_mean_tokens", "mean") {
             Pooling::Mean
         } else if asks("pooling_mode_cls_token", "cls") {
             Pooling::Cls
+        } else if asks("pooling_mode_lasttoken", "lasttoken") {
+            Pooling::Last
         } else {
             let (path, found) = (self.path.join(FILE), json.to_string());
             return Err(Error::Pooling { path, expected: EXPECTED, found });
@@ -175,11 +183,30 @@ impl ModelDirectory {
 pub fn read_config(path: &Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::Config { path: path.into(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
-    let config: Config = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let mut config: Config =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if config.model_type == XLNET {
+        // Its keys are its own, and so are their defaults; all of them are kept as they stand.
+        config.rest = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+        let own = wgrad_models::xlnet::Config::read(&config).map_err(wrong)?;
+        return Ok(Config { vocab_size: own.vocab_size, hidden_size: own.d_model, ..config });
+    }
     if !["bert", "electra"].contains(&config.model_type.as_str()) {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
     }
     inconsistency(&config).map_or(Ok(config), |reason| Err(wrong(reason)))
+}
+
+/// The `model_type` of XLNet.
+const XLNET: &str = "xlnet";
+
+/// How the parameters of an encoder begin; heads may be missing and are fresh then.
+fn encoder_prefix(model_type: &str) -> &'static str {
+    match model_type {
+        XLNET => "transformer.",
+        "electra" => "electra.",
+        _ => "bert.",
+    }
 }
 
 /// Says what no BERT can be built from, if anything.
@@ -212,7 +239,7 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM` or `ElectraForPreTraining`.
+    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining` or `XLNetLMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
@@ -233,7 +260,10 @@ pub enum Purpose {
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
     let retriever = matches!(purpose, Purpose::Retriever { .. });
     let mut config = config.clone();
+    let is_xlnet = config.model_type == XLNET;
     let architecture = match (config.model_type.as_str(), retriever) {
+        (XLNET, true) => "XLNetModel",
+        (XLNET, false) => "XLNetLMHeadModel",
         ("electra", true) => "ElectraModel",
         ("electra", false) => "ElectraForPreTraining",
         (_, true) => "BertModel",
@@ -241,14 +271,15 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
-    write_json(&dir.join("config.json"), &serde_json::to_value(&config)?)?;
+    let json = if is_xlnet { json!(config.rest) } else { serde_json::to_value(&config)? };
+    write_json(&dir.join("config.json"), &json)?;
 
-    let encoder = format!("{}.", config.model_type);
-    let published = [encoder.as_str(), "cls.", "discriminator_predictions."];
+    let encoder = encoder_prefix(&config.model_type);
+    let published = [encoder, "cls.", "discriminator_predictions.", "lm_loss."];
     let is_head = |name: &str| !published.iter().any(|prefix| name.starts_with(prefix));
     let mut model = weights.to_host(|name| !is_head(name));
     if retriever {
-        let bare = |name: String| name.trim_start_matches(&encoder).to_string();
+        let bare = |name: String| name.trim_start_matches(encoder).to_string();
         model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
     }
     fs::write(dir.join("model.safetensors"), serialize(&model))?;
@@ -290,7 +321,7 @@ fn write_sentence_transformers(
         "pooling_mode_max_tokens": false,
         "pooling_mode_mean_sqrt_len_tokens": false,
         "pooling_mode_weightedmean_tokens": false,
-        "pooling_mode_lasttoken": false,
+        "pooling_mode_lasttoken": pooling == Pooling::Last,
         "include_prompt": true,
     });
     write_json(&dir.join("1_Pooling/config.json"), &pooling)?;

@@ -3,8 +3,9 @@
 /// The name under which these models declare a published tensor; `None` for buffers, aliases of tied tensors and
 /// heads that no model here has.
 ///
-/// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`), with LayerNorm's old names `gamma` and `beta`, and with
-/// the tied output matrix stored again as `cls.predictions.decoder.weight` or `generator_lm_head.weight`.
+/// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`; XLNet's is `transformer.`), with
+/// LayerNorm's old names `gamma` and `beta`, and with the tied output matrix stored again as
+/// `cls.predictions.decoder.weight`, `generator_lm_head.weight` or `lm_loss.weight`.
 pub fn canonical(model_type: &str, published: &str) -> Option<String> {
     let renamed = match published.rsplit_once('.') {
         Some((path, "gamma")) => format!("{path}.weight"),
@@ -23,6 +24,13 @@ pub fn canonical(model_type: &str, published: &str) -> Option<String> {
             .any(|bare| name.starts_with(bare)) =>
         {
             Some(format!("{model_type}.{name}"))
+        }
+        "lm_loss.weight" => None,
+        _ if ["word_embedding.", "mask_emb", "layer."]
+            .iter()
+            .any(|bare| name.starts_with(bare)) =>
+        {
+            Some(format!("transformer.{name}"))
         }
         _ => Some(renamed),
     }
@@ -44,6 +52,9 @@ mod tests {
             ("cls.predictions.decoder.weight", None),
             ("cls.predictions.decoder.bias", Some("cls.predictions.bias")),
             ("bert.pooler.dense.weight", None),
+            ("layer.0.rel_attn.q", Some("transformer.layer.0.rel_attn.q")),
+            ("transformer.mask_emb", Some("transformer.mask_emb")),
+            ("lm_loss.weight", None),
             ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
         ] {
             assert_eq!(canonical("bert", published).as_deref(), expected, "{published}");

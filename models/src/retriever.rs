@@ -4,7 +4,7 @@ use wgrad_engine::device::Format;
 use wgrad_engine::ops::{self, Rows};
 use wgrad_engine::{Device, Tensor};
 
-use crate::bert::Bert;
+use crate::encoder::Encoder;
 use crate::layers::Mode;
 use crate::tokens::Tokens;
 
@@ -16,6 +16,8 @@ pub enum Pooling {
     Cls,
     /// The mean over tokens that are no padding.
     Mean,
+    /// The state of the last token that is no padding.
+    Last,
 }
 
 /// How two vectors are compared.
@@ -31,7 +33,7 @@ pub enum Similarity {
 /// An encoder with its pooling; queries and passages share it.
 pub struct Retriever {
     /// The encoder.
-    pub bert: Bert,
+    pub encoder: Box<dyn Encoder>,
     /// States to vector.
     pub pooling: Pooling,
     /// Unit length or not.
@@ -44,24 +46,29 @@ const SHORTEST: f32 = 1e-12;
 impl Retriever {
     /// One vector a row: `[B, T]` ids → `[B, H]`; and the states it was pooled from, `[B, T, H]`.
     pub fn forward(&self, tokens: &Tokens, mode: &Mode) -> (Tensor, Tensor) {
-        represent(&self.bert, (self.pooling, self.similarity), tokens, mode)
+        represent(&*self.encoder, (self.pooling, self.similarity), tokens, mode)
     }
 }
 
 /// One vector a row: `[B, T]` ids → `[B, H]`; and the states it was pooled from, `[B, T, H]`.
 pub fn represent(
-    bert: &Bert,
+    encoder: &dyn Encoder,
     (pooling, similarity): (Pooling, Similarity),
     tokens: &Tokens,
     mode: &Mode,
 ) -> (Tensor, Tensor) {
-    let hidden = bert.forward(tokens, mode);
+    let hidden = encoder.forward(tokens, mode);
     let &[b, t, h] = hidden.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
     let vectors = match pooling {
         Pooling::Cls => {
             ops::gather_rows(&hidden.reshape([b * t, h]), &first_tokens(hidden.device(), b, t))
         }
         Pooling::Mean => ops::mean_pool(&hidden, &tokens.lengths),
+        Pooling::Last => {
+            let ends = Rows::new(hidden.device(), &tokens.ends, b * t);
+            let ends = ends.expect("texts end at increasing rows");
+            ops::gather_rows(&hidden.reshape([b * t, h]), &ends)
+        }
     };
     let vectors = ops::cast(&vectors, Format::Word);
     let vectors = match similarity {

@@ -64,6 +64,8 @@ pub struct Tokens {
     pub visibility: Visibility,
     /// `[B]`: tokens of each row that are no padding.
     pub lengths: Tensor,
+    /// `[B]`: where in `[B·T]` each row has its last token that is no padding; its first if all is padding.
+    pub ends: Vec<u32>,
 }
 
 impl Tokens {
@@ -99,6 +101,7 @@ impl Tokens {
         within("token id", ids, config.vocab_size, "vocab_size")?;
         within("token type", types, config.type_vocab_size, "type_vocab_size")?;
         let positions: Vec<u32> = (0..rows).flat_map(|_| 0..tokens as u32).collect();
+        let ends = ends([rows, tokens], visible);
         let (visibility, lengths) = visibility(device, [rows, tokens], visible);
         let table = |ids: &[u32], limit| {
             Ids::new(device, ids, limit).expect("every id was checked against its table above")
@@ -111,6 +114,7 @@ impl Tokens {
             positions: table(&positions, config.max_position_embeddings),
             visibility,
             lengths: Tensor::u32(device, [rows], &lengths),
+            ends,
         })
     }
 }
@@ -130,9 +134,21 @@ impl Tokens {
             positions: self.positions.clone(),
             visibility: self.visibility.clone(),
             lengths: self.lengths.clone(),
+            ends: self.ends.clone(),
             ..*self
         }
     }
+}
+
+/// Where each row has its last visible token.
+fn ends([rows, tokens]: [usize; 2], visible: Visible<'_>) -> Vec<u32> {
+    let last = |row: usize| match visible {
+        Visible::Lengths(lengths) => (lengths[row] as usize).saturating_sub(1),
+        Visible::Mask(mask) => {
+            mask[row * tokens..][..tokens].iter().rposition(|&bit| bit != 0).unwrap_or(0)
+        }
+    };
+    (0..rows).map(|row| (row * tokens + last(row)) as u32).collect()
 }
 
 /// Lengths where the visible tokens stand first, bits otherwise; and the count of visible tokens.

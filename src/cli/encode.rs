@@ -57,7 +57,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let device = global.open()?;
     let encoder = Encoder::open(&device, &args.model)?;
     let bar = super::training::bar(global, "encoding", texts.len());
-    let limit = encoder.model.bert.config.max_position_embeddings;
+    let limit = encoder.model.encoder.config().max_position_embeddings;
     let default = encoder.max_length.unwrap_or(LONGEST[usize::from(!query)]);
     let longest = args.max_length.unwrap_or(default.min(limit));
     if !(SHORTEST..=limit).contains(&longest) {

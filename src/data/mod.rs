@@ -27,6 +27,7 @@ pub mod spans;
 pub mod text;
 pub mod tokenizer;
 pub mod wordpiece;
+pub mod xlnet;
 
 pub use blocks::TokenBlocks;
 pub use collate::{MlmBatch, MlmCollator, Padding, TokenBatch};
@@ -38,3 +39,4 @@ pub use retromae::{RetroMaeBatch, RetroMaeCollator};
 pub use sampler::{Draw, Sampler};
 pub use spans::SpanPairs;
 pub use tokenizer::{SpecialIds, Tokenizer};
+pub use xlnet::{XlNetBatch, XlNetCollator};

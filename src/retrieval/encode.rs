@@ -4,9 +4,8 @@ use std::path::Path;
 
 use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_engine::{Device, no_grad};
-use wgrad_models::{
-    Bert, InputError, Mode, Pooling, Retriever, Similarity, Tokens, Visible, represent,
-};
+use wgrad_models::encoder::declare;
+use wgrad_models::{InputError, Mode, Pooling, Retriever, Similarity, Tokens, Visible, represent};
 
 use crate::checkpoint::{self, ModelDirectory};
 use crate::data::{self, Padding, TokenBatch, Tokenizer};
@@ -46,16 +45,22 @@ impl Encoder {
         let directory = ModelDirectory::open(dir)?;
         let (pooling, similarity) = directory.pooling()?.unwrap_or_default();
         let mut d = Declarations::default();
-        let bert = Bert::declare(&mut d, directory.config.clone());
+        let encoder = declare(&mut d, directory.config.clone())
+            .map_err(|reason| directory.wrong_config(reason))?;
         let mut weights = Weights::allocate(device, d, 0);
         directory.load_into(&mut weights)?;
         let (tokenizer, max_length) = (Tokenizer::load(dir)?, directory.max_length()?);
-        Ok(Self { model: Retriever { bert, pooling, similarity }, tokenizer, max_length, weights })
+        Ok(Self {
+            model: Retriever { encoder, pooling, similarity },
+            tokenizer,
+            max_length,
+            weights,
+        })
     }
 
     /// Numbers of a vector.
     pub fn width(&self) -> usize {
-        self.model.bert.config.hidden_size
+        self.model.encoder.config().hidden_size
     }
 
     /// One vector a text, in order: `[N, H]`. Texts of like length share a batch, so that little is padding.
@@ -69,12 +74,12 @@ impl Encoder {
         batch_size: usize,
         done: impl FnMut(usize),
     ) -> Result<Vec<f32>, Error> {
-        let longest = max_length.min(self.model.bert.config.max_position_embeddings);
+        let longest = max_length.min(self.model.encoder.config().max_position_embeddings);
         let ids = self.tokenizer.encode_batch(texts, longest);
         let pad = self.tokenizer.special().pad;
-        let Retriever { bert, pooling, similarity } = &self.model;
+        let Retriever { encoder, pooling, similarity } = &self.model;
         let device = self.weights.device();
-        encode(device, bert, (*pooling, *similarity), &ids, (pad, batch_size), done)
+        encode(device, &**encoder, (*pooling, *similarity), &ids, (pad, batch_size), done)
     }
 }
 
@@ -84,13 +89,13 @@ impl Encoder {
 /// An id that the model has no row for.
 pub fn encode(
     device: &Device,
-    bert: &Bert,
+    encoder: &dyn wgrad_models::Encoder,
     how: (Pooling, Similarity),
     ids: &[Vec<u32>],
     (pad, batch_size): (u32, usize),
     mut done: impl FnMut(usize),
 ) -> Result<Vec<f32>, Error> {
-    let config = &bert.config;
+    let config = encoder.config();
     let width = config.hidden_size;
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(ids[at].len()));
@@ -104,7 +109,7 @@ pub fn encode(
         let shape = [padded.rows, padded.tokens];
         let visible = Visible::Lengths(&padded.lengths);
         let tokens = Tokens::new(device, config, shape, &padded.input_ids, None, visible)?;
-        let (encoded, _) = no_grad(|| represent(bert, how, &tokens, &Mode::evaluation()));
+        let (encoded, _) = no_grad(|| represent(encoder, how, &tokens, &Mode::evaluation()));
         for (vector, &at) in encoded.to_f32().chunks_exact(width).zip(batch) {
             vectors[at * width..][..width].copy_from_slice(vector);
         }
@@ -113,8 +118,15 @@ pub fn encode(
     Ok(vectors)
 }
 
+/// The names that [`pooling_of`] knows.
+pub const POOLINGS: [&str; 3] = ["cls", "mean", "last"];
+
 /// Pooling and similarity by the names of the settings.
 pub fn pooling_of(pooling: &str, similarity: &str) -> (Pooling, Similarity) {
-    let pooling = if pooling == "mean" { Pooling::Mean } else { Pooling::Cls };
+    let pooling = match pooling {
+        "mean" => Pooling::Mean,
+        "last" => Pooling::Last,
+        _ => Pooling::Cls,
+    };
     (pooling, if similarity == "dot" { Similarity::Dot } else { Similarity::Cosine })
 }

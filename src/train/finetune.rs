@@ -14,7 +14,7 @@ use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, PairCollator, Records, Sampler, Tokenizer};
-use crate::retrieval::encode::pooling_of;
+use crate::retrieval::encode::{POOLINGS, pooling_of};
 
 /// What fine-tuning reads.
 pub struct Pairs {
@@ -49,7 +49,7 @@ pub fn finetune(
     let query_max_length =
         recipe.get_in("query_max_length", 32.min(max_length), 4..=longest, bounds)?;
     let group_size = recipe.get_in("group_size", 1, 1.., "a number of passages above 0")?;
-    let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
+    let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
     let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
     let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
     let temperature =
@@ -62,7 +62,7 @@ pub fn finetune(
     let how = pooling_of(pooling, similarity);
     let vocabulary = config.vocab_size;
     let mut objective =
-        ContrastiveObjective::new(device, config, how, (temperature, group_size), plan.seed);
+        ContrastiveObjective::new(device, config, how, (temperature, group_size), plan.seed)?;
     directory.load_into(objective.weights_mut())?;
 
     let lengths = (query_max_length, max_length);
@@ -82,7 +82,7 @@ pub fn finetune(
     };
     let evaluate = |objective: &ContrastiveObjective| match &pairs.probe {
         Some(probe) => {
-            let mrr = probe.mrr(device, objective.bert(), how)?;
+            let mrr = probe.mrr(device, objective.encoder(), how)?;
             Ok(vec![("probe_mrr@10".to_string(), mrr)])
         }
         None => Ok(Vec::new()),
@@ -91,7 +91,7 @@ pub fn finetune(
     let (pooling, similarity): (Pooling, Similarity) = how;
     let save_model = move |objective: &ContrastiveObjective, dir: &Path| {
         let purpose = Purpose::Retriever { pooling, similarity, max_length };
-        checkpoint::write(dir, &objective.bert().config, objective.weights(), purpose)?;
+        checkpoint::write(dir, objective.encoder().config(), objective.weights(), purpose)?;
         tokenizer.save(dir, max_length).map_err(std::io::Error::other)
     };
     let hooks = Hooks {

@@ -9,13 +9,13 @@ use wgrad_models::Mode;
 
 use super::objective::{
     CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective,
+    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
 use crate::checkpoint::{self, ModelDirectory};
-use crate::retrieval::encode::pooling_of;
+use crate::retrieval::encode::{POOLINGS, pooling_of};
 
 /// Every term, gradient and hidden state of one batch.
 ///
@@ -36,15 +36,16 @@ pub fn gradients(
         "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
+        "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
         "contrastive" => {
-            let pooling = recipe.choice("pooling", &["cls", "mean"], "cls")?;
+            let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
             let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
             let temperature = recipe.get("temperature", temperature)?;
             let group_size = recipe.get("group_size", 1_usize)?;
             recipe.finish()?;
             let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
-            collect(ContrastiveObjective::new(device, config, how, options, 0), directory, batch)
+            collect(ContrastiveObjective::new(device, config, how, options, 0)?, directory, batch)
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }

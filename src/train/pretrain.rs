@@ -10,7 +10,7 @@ use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
     Batching, CondenserObjective, DupMaeObjective, ElectraObjective, MlmObjective, Pretraining,
-    RetroMaeObjective,
+    RetroMaeObjective, XlNetObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -76,7 +76,7 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 5] = ["mlm", "retromae", "dupmae", "condenser", "electra"];
+pub const OBJECTIVES: [&str; 6] = ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -94,6 +94,7 @@ pub fn pretrain(
         "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
         "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
         "retromae" => run::<RetroMaeObjective>(device, recipe, corpus, start, session),
+        "xlnet" => run::<XlNetObjective>(device, recipe, corpus, start, session),
         _ => run::<MlmObjective>(device, recipe, corpus, start, session),
     }
 }
@@ -157,13 +158,19 @@ fn run<O: Pretraining>(
         let mut results = vec![("heldout_loss".to_string(), loss)];
         if !probe.is_empty() {
             let how = (Pooling::Cls, Similarity::Cosine);
-            results.push(("probe_mrr@10".to_string(), probe.mrr(device, objective.bert(), how)?));
+            results
+                .push(("probe_mrr@10".to_string(), probe.mrr(device, objective.encoder(), how)?));
         }
         Ok(results)
     };
     let (tokenizer, max_length) = (corpus.tokenizer.clone(), settings.max_length);
     let save_model = move |objective: &O, dir: &Path| {
-        checkpoint::write(dir, &objective.bert().config, objective.weights(), Purpose::MaskedLm)?;
+        checkpoint::write(
+            dir,
+            objective.encoder().config(),
+            objective.weights(),
+            Purpose::MaskedLm,
+        )?;
         tokenizer.save(dir, max_length).map_err(std::io::Error::other)
     };
     let hooks = Hooks {

@@ -1,7 +1,7 @@
 //! A small retrieval test during training: it answers "when do I stop?", which no loss does.
 
 use wgrad_engine::Device;
-use wgrad_models::{Bert, Pooling, Similarity};
+use wgrad_models::{Encoder, Pooling, Similarity};
 
 use crate::data::TokenBlocks;
 use crate::retrieval::encode::{self, encode};
@@ -61,19 +61,20 @@ impl Probe {
         self.queries.is_empty()
     }
 
-    /// MRR@10 of the answers, by exact search with vectors of `bert`.
+    /// MRR@10 of the answers, by exact search with vectors of `encoder`.
     ///
     /// # Errors
     /// As [`encode()`].
     pub fn mrr(
         &self,
         device: &Device,
-        bert: &Bert,
+        encoder: &dyn Encoder,
         how: (Pooling, Similarity),
     ) -> Result<f64, encode::Error> {
-        let vectors = |ids: &[Vec<u32>]| encode(device, bert, how, ids, (self.pad, BATCH), |_| {});
+        let vectors =
+            |ids: &[Vec<u32>]| encode(device, encoder, how, ids, (self.pad, BATCH), |_| {});
         let (queries, passages) = (vectors(&self.queries)?, vectors(&self.passages)?);
-        let width = bert.config.hidden_size;
+        let width = encoder.config().hidden_size;
         let results = search(device, width, &queries, &passages, DEPTH, |_| {});
         let reciprocal = |(hits, answer): (&Vec<(u32, f32)>, &u32)| {
             let rank = hits.iter().position(|(passage, _)| passage == answer);

@@ -13,8 +13,10 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     let config = world.config(&[("hidden_size", json!(64)), ("intermediate_size", json!(256))]);
     world.write("config.json", &config.to_string());
     let finetune = "finetune --data beir --init retromae-1/model --batch-size 8 --quiet";
+    let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
+        format!("{of_xlnet} --objective xlnet --out xlnet"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),

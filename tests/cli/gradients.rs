@@ -15,9 +15,12 @@ use super::world::World;
 fn grad_writes_what_the_library_computes() {
     let world = World::new();
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
-    for (case, objective) in
-        [("mlm_b1", "mlm"), ("dupmae_code", "dupmae"), ("electra_project", "electra")]
-    {
+    for (case, objective) in [
+        ("mlm_b1", "mlm"),
+        ("dupmae_code", "dupmae"),
+        ("electra_project", "electra"),
+        ("xlnet", "xlnet"),
+    ] {
         let case = fixtures.join(case);
         let batch = case.join("batch.safetensors");
         let mut command = world.wgrad("grad --out gradients.safetensors --json --objective");

@@ -12,8 +12,10 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     let world = World::new();
     world.pretrained("start", "mlm");
     let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
+    let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
+        ("xlnet", format!("{of_xlnet} --objective xlnet")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),

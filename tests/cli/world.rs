@@ -25,7 +25,7 @@ pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --toke
 pub const ELECTRA: &str = "pretrain --data text.txt --config electra.json --tokenizer tokenizer \
                            --batch-size 8 --max-length 24 --quiet --objective electra";
 
-/// A temporary folder with `text.txt`, `config.json`, `tokenizer/` and `beir/`.
+/// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,
 }
@@ -53,6 +53,10 @@ impl World {
             ("generator_hidden_size", json!(0.5)),
         ];
         world.write("electra.json", &world.config(&electra).to_string());
+        let xlnet = json!({
+            "model_type": "xlnet", "vocab_size": 120, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32,
+        });
+        world.write("xlnet.json", &xlnet.to_string());
         let passage = |i: usize| {
             let (id, title, text) = (format!("d{i}"), WORDS[i % 16], words(i * 5, 1 + i / 8, 8));
             json!({"_id": id, "title": title, "text": text}).to_string() + "\n"

@@ -7,6 +7,7 @@ mod masking;
 mod pairs;
 mod shards;
 mod tokenizer;
+mod xlnet;
 
 use std::path::{Path, PathBuf};
 

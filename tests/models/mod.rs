@@ -1,3 +1,4 @@
 //! Models against other frameworks.
 
 mod fixtures;
+mod xlnet;

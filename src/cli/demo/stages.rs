@@ -148,7 +148,7 @@ fn write_random(
     tokenizer: &Tokenizer,
     dir: &Path,
 ) -> Result<(), Failure> {
-    let objective = ContrastiveObjective::new(device, config.clone(), HOW, (1.0, 1), 42);
+    let objective = ContrastiveObjective::new(device, config.clone(), HOW, (1.0, 1), 42)?;
     write_model(dir, config, objective.weights(), tokenizer)
 }
 
@@ -223,7 +223,7 @@ fn finetune_stage(
     if !resume {
         let (longest, vocabulary) = ((LENGTHS.1, LENGTHS.0), directory.config.vocab_size);
         let collator = PairCollator::new(tokenizer.clone(), vocabulary, longest, 1, 0);
-        let trial = ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0);
+        let trial = ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0)?;
         let [large, small] = BATCHES;
         let sampler = Sampler::new(0, records.len(), small.0);
         let batch = |step| collator.batch(&records, 0, &sampler.draw(step).examples);

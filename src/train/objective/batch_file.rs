@@ -101,6 +101,13 @@ pub fn visible(
     Ok(Visibility::all().and_bits(device, [rows, columns, columns], &bits))
 }
 
+/// The axes of `name` `[B, N]`.
+pub fn two_axes(file: &TensorFile, name: &'static str) -> Result<[usize; 2], BatchError> {
+    let (shape, _) = file.integers(name)?;
+    let two = shape.try_into();
+    two.map_err(|_| malformed(file, name, format!("is {shape:?}, expected two axes")))
+}
+
 /// The integers of `name`, which must have this shape.
 pub fn shaped<'a>(
     file: &'a TensorFile,
@@ -114,13 +121,19 @@ pub fn shaped<'a>(
     Ok(values)
 }
 
-fn unsigned(file: &TensorFile, name: &'static str, values: &[i64]) -> Result<Vec<u32>, BatchError> {
+/// Ids, none of them negative.
+pub fn unsigned(
+    file: &TensorFile,
+    name: &'static str,
+    values: &[i64],
+) -> Result<Vec<u32>, BatchError> {
     let offender = |value: &i64| format!("holds {value}, expected an id of 0 or more");
     let convert =
         |value: &i64| u32::try_from(*value).map_err(|_| malformed(file, name, offender(value)));
     values.iter().map(convert).collect()
 }
 
-fn malformed(file: &TensorFile, name: &'static str, problem: String) -> BatchError {
+/// What is wrong with `name`.
+pub fn malformed(file: &TensorFile, name: &'static str, problem: String) -> BatchError {
     BatchError::Malformed { path: file.path.clone(), name, problem }
 }

@@ -7,7 +7,7 @@ use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
 use wgrad_models::condenser::States;
-use wgrad_models::{Bert, Condenser, Mode, Tokens};
+use wgrad_models::{Condenser, Encoder, Mode, Tokens};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
 use crate::data::{MlmBatch, MlmCollator};
@@ -76,7 +76,7 @@ impl Objective for CondenserObjective {
     type Batch = MlmBatch;
 
     fn terms(&self, device: &Device, batch: &MlmBatch, mode: &Mode) -> Result<Terms, BatchError> {
-        let (tokens, labels) = mlm::inputs(device, &self.bert().config, batch)?;
+        let (tokens, labels) = mlm::inputs(device, self.encoder().config(), batch)?;
         Ok(self.loss(&tokens, &labels, mode))
     }
 
@@ -86,7 +86,7 @@ impl Objective for CondenserObjective {
         file: &TensorFile,
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
-        let config = &self.bert().config;
+        let config = self.encoder().config();
         let tokens = batch_file::tokens(device, config, file, ("input_ids", "attention_mask"))?;
         let shape = [tokens.rows, tokens.tokens];
         let labels = batch_file::labels(device, config, file, "labels", shape)?;
@@ -97,7 +97,7 @@ impl Objective for CondenserObjective {
         batch.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
+    fn encoder(&self) -> &dyn Encoder {
         &self.model.encoder.bert
     }
 

@@ -6,10 +6,12 @@ use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_engine::{Device, Tensor};
 use wgrad_losses::contrastive;
 use wgrad_models::bert::Config;
-use wgrad_models::{Bert, Mode, Pooling, Retriever, Similarity, Tokens, Visible};
+use wgrad_models::encoder::declare;
+use wgrad_models::{Encoder, Mode, Pooling, Retriever, Similarity, Tokens, Visible};
 
 use super::{BatchError, Objective, Terms, batch_file};
 use crate::data::{PairBatch, TokenBatch};
+use crate::train::Error;
 
 /// A retriever learning to rank each query's passage above those of all others.
 pub struct ContrastiveObjective {
@@ -24,16 +26,21 @@ pub struct ContrastiveObjective {
 
 impl ContrastiveObjective {
     /// A fresh model.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] for a configuration that describes no encoder.
     pub fn new(
         device: &Device,
         config: Config,
         (pooling, similarity): (Pooling, Similarity),
         (temperature, group_size): (f32, usize),
         seed: u64,
-    ) -> Self {
+    ) -> Result<Self, Error> {
         let mut d = Declarations::default();
-        let model = Retriever { bert: Bert::declare(&mut d, config), pooling, similarity };
-        Self { model, temperature, group_size, weights: Weights::allocate(device, d, seed) }
+        let encoder = declare(&mut d, config).map_err(Error::Setting)?;
+        let model = Retriever { encoder, pooling, similarity };
+        let weights = Weights::allocate(device, d, seed);
+        Ok(Self { model, temperature, group_size, weights })
     }
 
     /// `loss = contrastive(encode(queries), encode(passages))`; every passage is a candidate.
@@ -52,7 +59,7 @@ impl ContrastiveObjective {
     }
 
     fn tokens_of(&self, device: &Device, batch: &TokenBatch) -> Result<Tokens, BatchError> {
-        let (shape, config) = ([batch.rows, batch.tokens], &self.model.bert.config);
+        let (shape, config) = ([batch.rows, batch.tokens], self.encoder().config());
         let visible = Visible::Lengths(&batch.lengths);
         Ok(Tokens::new(device, config, shape, &batch.input_ids, None, visible)?)
     }
@@ -75,7 +82,7 @@ impl Objective for ContrastiveObjective {
         file: &TensorFile,
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
-        let config = &self.model.bert.config;
+        let config = self.encoder().config();
         let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
         let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
         if passages.rows != queries.rows * self.group_size {
@@ -94,8 +101,8 @@ impl Objective for ContrastiveObjective {
         lengths.map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
-        &self.model.bert
+    fn encoder(&self) -> &dyn Encoder {
+        &*self.model.encoder
     }
 
     fn weights(&self) -> &Weights {

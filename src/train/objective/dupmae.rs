@@ -10,7 +10,7 @@ use wgrad_losses::bag_of_words;
 use wgrad_models::bert::Config;
 use wgrad_models::dupmae::{Pooled, Projection};
 use wgrad_models::retromae::DecoderQuery;
-use wgrad_models::{Bert, DupMae, Mode};
+use wgrad_models::{DupMae, Encoder, Mode};
 
 use super::retromae::{Inputs, collate, decoder_query, losses};
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file};
@@ -226,7 +226,7 @@ impl Objective for DupMaeObjective {
         batch.encoder.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
+    fn encoder(&self) -> &dyn Encoder {
         &self.model.retromae.encoder.bert
     }
 

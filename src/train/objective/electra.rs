@@ -7,7 +7,7 @@ use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_losses::{masked_lm, replaced_token};
 use wgrad_models::bert::Config;
 use wgrad_models::electra::{Electra, Tying, generator_config};
-use wgrad_models::{Bert, Mode, Tokens};
+use wgrad_models::{Encoder, Mode, Tokens};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
 use crate::data::collate::Unit;
@@ -155,7 +155,7 @@ impl Objective for ElectraObjective {
     type Batch = MlmBatch;
 
     fn terms(&self, device: &Device, batch: &MlmBatch, mode: &Mode) -> Result<Terms, BatchError> {
-        let (masked, labels) = mlm::inputs(device, &self.bert().config, batch)?;
+        let (masked, labels) = mlm::inputs(device, self.encoder().config(), batch)?;
         let rows = (0_u32..).step_by(batch.tokens).zip(&batch.lengths);
         let inputs = Inputs {
             masked,
@@ -174,7 +174,7 @@ impl Objective for ElectraObjective {
         file: &TensorFile,
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
-        let config = &self.bert().config;
+        let config = self.encoder().config();
         let mask = "attention_mask";
         let masked = batch_file::tokens(device, config, file, ("generator_input_ids", mask))?;
         let shape = [masked.rows, masked.tokens];
@@ -194,7 +194,7 @@ impl Objective for ElectraObjective {
         batch.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
+    fn encoder(&self) -> &dyn Encoder {
         &self.model.discriminator.electra
     }
 

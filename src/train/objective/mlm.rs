@@ -6,7 +6,7 @@ use wgrad_engine::ops::{Rows, Targets};
 use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
-use wgrad_models::{Bert, MaskedLm, Mode, Tokens, Visible};
+use wgrad_models::{Encoder, MaskedLm, Mode, Tokens, Visible};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, share};
 use crate::data::{MlmBatch, MlmCollator};
@@ -104,7 +104,7 @@ impl Objective for MlmObjective {
         batch.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
+    fn encoder(&self) -> &dyn Encoder {
         &self.model.bert
     }
 

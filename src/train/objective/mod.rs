@@ -7,6 +7,7 @@ mod dupmae;
 pub mod electra;
 mod mlm;
 mod retromae;
+mod xlnet;
 
 use std::path::PathBuf;
 
@@ -14,7 +15,7 @@ use wgrad_engine::file::{FileError, TensorFile};
 use wgrad_engine::weights::Weights;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::bert::Config;
-use wgrad_models::{Bert, InputError, Mode};
+use wgrad_models::{Encoder, InputError, Mode};
 
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
@@ -22,6 +23,7 @@ pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use electra::ElectraObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
+pub use xlnet::XlNetObjective;
 
 use super::Error;
 use super::recipe::Recipe;
@@ -146,7 +148,7 @@ pub trait Objective {
     fn tokens(batch: &Self::Batch) -> u64;
 
     /// The encoder that is being trained.
-    fn bert(&self) -> &Bert;
+    fn encoder(&self) -> &dyn Encoder;
 
     /// The parameters, which the trainer moves.
     fn weights(&self) -> &Weights;

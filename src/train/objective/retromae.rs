@@ -7,7 +7,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
-use wgrad_models::{Bert, Mode, RetroMae, Tokens, Visible};
+use wgrad_models::{Encoder, Mode, RetroMae, Tokens, Visible};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
 use crate::data::{MlmBatch, RetroMaeBatch, RetroMaeCollator};
@@ -188,7 +188,7 @@ impl Objective for RetroMaeObjective {
         batch.encoder.lengths.iter().map(|&length| u64::from(length)).sum()
     }
 
-    fn bert(&self) -> &Bert {
+    fn encoder(&self) -> &dyn Encoder {
         &self.model.encoder.bert
     }
 
