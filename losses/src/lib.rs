@@ -5,9 +5,11 @@ pub mod contrastive;
 pub mod distillation;
 pub mod masked_lm;
 pub mod replaced_token;
+pub mod span_contrastive;
 
 pub use bag_of_words::bag_of_words;
 pub use contrastive::contrastive;
 pub use distillation::{distillation, distillation_over_batch};
 pub use masked_lm::masked_lm;
 pub use replaced_token::replaced_token;
+pub use span_contrastive::span_contrastive;

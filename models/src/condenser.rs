@@ -22,11 +22,13 @@ pub struct Condenser {
     pub early_layers: usize,
 }
 
-/// Both last states, `[B, T, H]`.
+/// The last states of encoder and head.
 pub struct States {
-    /// h^late: of the encoder.
+    /// h^late `[B, T, H]`: of the encoder.
     pub late: Tensor,
-    /// h^cd: of the head.
+    /// h^late_cls `[B, H]`: those of `[CLS]`, which stand for the texts.
+    pub sentence: Tensor,
+    /// h^cd `[B, T, H]`: of the head.
     pub head: Tensor,
 }
 
@@ -58,6 +60,6 @@ impl Condenser {
         let sentence = ops::gather_rows(&late.reshape([b * t, h]), &firsts); // [B, H]
         let joined = ops::replace_rows(&early.reshape([b * t, h]), &firsts, &sentence);
         let head = self.head.iter().fold(joined.reshape([b, t, h]), step);
-        States { late, head }
+        States { late, sentence, head }
     }
 }

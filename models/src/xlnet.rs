@@ -96,7 +96,11 @@ impl XlNet {
         let [b, t] = [inputs.rows, inputs.tokens];
         let words = ops::embedding(&self.word_embedding, &inputs.ids); // [B·T, H]
         let h = self.dropped(&words, mode).reshape([b, t, self.config.d_model]);
-        (mode.store(&h), mode.store(&self.dropped(&inputs.distances, mode)))
+        let distances = match mode.shared_dropout(self.config.dropout) {
+            Some(dropout) => ops::dropout(&inputs.distances, &dropout),
+            None => inputs.distances.clone(),
+        };
+        (mode.store(&h), mode.store(&distances))
     }
 
     /// The mask embedding at every predicted token: `[B, P, H]`.

@@ -33,7 +33,7 @@ pub struct TrainingArgs {
     /// Passes over the data, in place of steps.
     #[arg(long, value_name = "N")]
     pub epochs: Option<f64>,
-    /// Rows (or queries) of a batch.
+    /// Rows (or queries, or documents of two spans) of a batch.
     #[arg(long, value_name = "N")]
     pub batch_size: Option<u64>,
     /// Tokens of the longest row.

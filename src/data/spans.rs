@@ -27,6 +27,12 @@ impl SpanPairs {
         self.documents.is_empty()
     }
 
+    /// How many of them lie before the block `block`.
+    pub fn before(&self, blocks: &TokenBlocks, block: usize) -> usize {
+        let lies_before = |&document: &u32| blocks.document(document as usize).end <= block;
+        self.documents.partition_point(lies_before)
+    }
+
     /// Draws two distinct blocks of each example's document: places 2i and 2i + 1 of the result are example i's.
     ///
     /// # Panics

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use wgrad_engine::Device;
 use wgrad_models::{Pooling, Similarity};
 
+use super::gradient_cache::cache_chunk;
 use super::objective::{ContrastiveObjective, Objective};
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -54,6 +55,7 @@ pub fn finetune(
     let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
     let temperature =
         recipe.get_in("temperature", temperature, 1e-4..=1e4, "a temperature above 0")?;
+    let cache_chunk = cache_chunk(recipe)?;
     let workers = recipe.get_in("workers", 2, 1.., "a number of threads above 0")?;
     let per_epoch = (pairs.records.len() / batch_size).max(1) as u64;
     let plan = session.plan(recipe, per_epoch, name)?;
@@ -63,6 +65,7 @@ pub fn finetune(
     let vocabulary = config.vocab_size;
     let mut objective =
         ContrastiveObjective::new(device, config, how, (temperature, group_size), plan.seed)?;
+    objective.cache_chunk = cache_chunk;
     directory.load_into(objective.weights_mut())?;
 
     let lengths = (query_max_length, max_length);

@@ -4,12 +4,14 @@ use std::collections::BTreeMap;
 
 use wgrad_engine::device::Format;
 use wgrad_engine::file::{HostTensor, TensorFile};
+use wgrad_engine::ops::add;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
+use super::gradient_cache::cache_chunk;
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    CoCondenserObjective, CondenserObjective, ContrastiveObjective, DupMaeObjective,
+    ElectraObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -32,6 +34,7 @@ pub fn gradients(
     let format = precision(recipe)?;
     let batch = (batch, format);
     match objective {
+        "cocondenser" => of_pretraining::<CoCondenserObjective>(device, recipe, directory, batch),
         "condenser" => of_pretraining::<CondenserObjective>(device, recipe, directory, batch),
         "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
@@ -43,9 +46,12 @@ pub fn gradients(
             let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
             let temperature = recipe.get("temperature", temperature)?;
             let group_size = recipe.get("group_size", 1_usize)?;
+            let cache_chunk = cache_chunk(recipe)?;
             recipe.finish()?;
             let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
-            collect(ContrastiveObjective::new(device, config, how, options, 0)?, directory, batch)
+            let mut objective = ContrastiveObjective::new(device, config, how, options, 0)?;
+            objective.cache_chunk = cache_chunk;
+            collect(objective, directory, batch)
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }
@@ -76,18 +82,30 @@ fn collect<O: Objective>(
         );
     }
     let device = objective.weights().device().clone();
-    let terms = objective.terms_of_file(&device, batch, &Mode::evaluation().storing(format))?;
+    // A power of two that lifts f16 gradients above what vanishes, and is divided out exactly.
+    let scale = if format == Format::Half { 1024.0 } else { 1.0 };
+    let factor = Tensor::f32(&device, [], &[scale]);
+    let mode = Mode::evaluation().storing(format);
+    let mut gathered: Vec<Option<Tensor>> = vec![None; objective.weights().params().len()];
+    let mut gather = |gradients| {
+        let gradients = objective.weights().gradients(gradients);
+        for (sum, gradient) in gathered.iter_mut().zip(gradients) {
+            *sum = match (sum.take(), gradient) {
+                (Some(sum), Some(gradient)) => {
+                    Some(add(&sum, &gradient.reshape(sum.shape().clone())))
+                }
+                (sum, gradient) => sum.or(gradient),
+            };
+        }
+    };
+    let terms = objective.backward_of_file(&device, batch, (&mode, &factor), &mut gather)?;
     let host = |tensor: &Tensor| HostTensor::f32(tensor.shape().axes(), tensor.to_f32());
     let mut tensors = BTreeMap::from([
         ("loss".to_string(), host(&terms.loss)),
         ("out.last_hidden_state".to_string(), host(&terms.hidden)),
     ]);
     tensors.extend(terms.terms.iter().map(|(name, term)| ((*name).to_string(), host(term))));
-    // A power of two that lifts f16 gradients above what vanishes, and is divided out exactly.
-    let scale = if format == Format::Half { 1024.0 } else { 1.0 };
-    let gradients = terms.loss.backward_with(&Tensor::f32(&device, [], &[scale]));
-    let gradients = objective.weights().gradients(gradients);
-    for (param, gradient) in objective.weights().params().iter().zip(gradients) {
+    for (param, gradient) in objective.weights().params().iter().zip(gathered) {
         if let Some(gradient) = gradient {
             let name = format!("grad.{}", directory.published(param.name()));
             let shape = param.declared_shape().axes();

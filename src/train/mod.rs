@@ -7,6 +7,7 @@ pub mod chart;
 pub mod cost;
 mod error;
 pub mod finetune;
+pub mod gradient_cache;
 pub mod gradients;
 pub mod metrics;
 pub mod objective;

@@ -9,8 +9,8 @@ use wgrad_models::bert::Config;
 use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
-    Batching, CondenserObjective, DupMaeObjective, ElectraObjective, MlmObjective, Pretraining,
-    RetroMaeObjective, XlNetObjective,
+    Batching, CoCondenserObjective, CondenserObjective, DupMaeObjective, ElectraObjective,
+    MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -76,7 +76,8 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 6] = ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet"];
+pub const OBJECTIVES: [&str; 7] =
+    ["mlm", "retromae", "dupmae", "condenser", "cocondenser", "electra", "xlnet"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -90,6 +91,7 @@ pub fn pretrain(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
+        "cocondenser" => run::<CoCondenserObjective>(device, recipe, corpus, start, session),
         "condenser" => run::<CondenserObjective>(device, recipe, corpus, start, session),
         "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
         "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
@@ -114,7 +116,8 @@ fn run<O: Pretraining>(
         max_length: max_length(recipe, &config)?,
         workers: recipe.get_in("workers", 2, 1.., "a number of threads above 0")?,
     };
-    let per_epoch = (corpus.heldout / settings.batch_size).max(1) as u64;
+    let [seen, examples] = O::examples(&corpus.blocks, corpus.heldout)?;
+    let per_epoch = (seen / settings.batch_size).max(1) as u64;
     let title = recipe.choice("objective", &OBJECTIVES, "mlm")?;
     let plan = session.plan(recipe, per_epoch, title)?;
     let vocabulary = config.vocab_size;
@@ -128,7 +131,7 @@ fn run<O: Pretraining>(
         session.note_fresh(&directory.path, &fresh);
     }
     let batch = Arc::new(batch);
-    let sampler = Arc::new(Sampler::new(plan.seed, corpus.heldout, settings.batch_size));
+    let sampler = Arc::new(Sampler::new(plan.seed, seen, settings.batch_size));
     let make = batch.clone();
     let blocks = corpus.blocks.clone();
     let workers = settings.workers;
@@ -140,16 +143,15 @@ fn run<O: Pretraining>(
         })
     };
 
-    let unseen: Vec<u32> =
-        (corpus.heldout as u32..corpus.blocks.len() as u32).take(HELDOUT).collect();
+    let unseen: Vec<u32> = (seen as u32..examples as u32).take(HELDOUT).collect();
     let heldout_batches = unseen
         .chunks(settings.batch_size)
         .map(|examples| batch(&corpus.blocks, HELDOUT_EPOCH, examples))
         .collect::<Result<Vec<_>, _>>()?;
     let special = corpus.tokenizer.special();
     let ids = (special.cls, special.sep, special.pad);
-    let examples = unseen.iter().map(|&at| at as usize);
-    let probe = Probe::of_blocks(&corpus.blocks, examples, settings.max_length, ids);
+    let probed = (corpus.heldout..corpus.blocks.len()).take(HELDOUT);
+    let probe = Probe::of_blocks(&corpus.blocks, probed, settings.max_length, ids);
     let evaluate = |objective: &O| {
         if heldout_batches.is_empty() {
             return Ok(Vec::new());

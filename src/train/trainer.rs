@@ -13,7 +13,7 @@ use wgrad_engine::device::{Format, Readback};
 use wgrad_engine::optimizer::{AdamW, AdamWSettings};
 use wgrad_engine::random::{key_of, philox};
 use wgrad_engine::schedule::Schedule;
-use wgrad_engine::{Device, Tensor};
+use wgrad_engine::{Device, Gradients, Tensor};
 use wgrad_models::Mode;
 
 use super::metrics::{Metrics, Record};
@@ -233,19 +233,21 @@ fn take_step<O: Objective>(
 ) -> Result<Pending, TrainError> {
     let device = objective.weights().device().clone();
     let (mut tokens, mut read) = (0, Vec::new());
+    let factor = 1.0 / plan.accumulate as f32;
     for _ in 0..plan.accumulate {
         let batch = loader.next().expect("the loader has a batch for every micro-step")?;
         tokens += O::tokens(&batch);
-        let terms = objective.terms(&device, &batch, mode)?;
-        read.push(("loss", terms.loss.read_later()));
-        read.extend(terms.terms.iter().map(|(name, term)| (*name, term.read_later())));
-        let gradients = terms.loss.backward_with(&optimizer.loss_scale());
-        let gradients = objective.weights().gradients(gradients);
-        for (parameter, gradient) in gradients.iter().enumerate() {
-            if let Some(gradient) = gradient {
-                optimizer.accumulate(parameter, gradient.buffer(), 1.0 / plan.accumulate as f32);
+        let scale = optimizer.loss_scale();
+        let mut gather = |gradients: Gradients| {
+            let gradients = objective.weights().gradients(gradients);
+            for (parameter, gradient) in gradients.iter().enumerate() {
+                if let Some(gradient) = gradient {
+                    optimizer.accumulate(parameter, gradient.buffer(), factor);
+                }
             }
-        }
+        };
+        let losses = objective.backward(&device, &batch, (mode, &scale), &mut gather)?;
+        read.extend(losses.iter().map(|(name, loss)| (*name, loss.read_later())));
     }
     let learning_rate = plan.schedule.at(step);
     optimizer.step(objective.weights_mut().arenas_mut(), learning_rate);

@@ -14,8 +14,10 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     world.write("config.json", &config.to_string());
     let finetune = "finetune --data beir --init retromae-1/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let of_spans = PRETRAIN.replace("--max-length 24", "--max-length 10");
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
+        format!("{of_spans} --objective cocondenser --set cache_chunk=5 --out cocondenser"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),

@@ -18,6 +18,7 @@ fn grad_writes_what_the_library_computes() {
     for (case, objective) in [
         ("mlm_b1", "mlm"),
         ("dupmae_code", "dupmae"),
+        ("cocondenser", "cocondenser"),
         ("electra_project", "electra"),
         ("xlnet", "xlnet"),
     ] {

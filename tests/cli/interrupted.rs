@@ -13,8 +13,12 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     world.pretrained("start", "mlm");
     let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let of_spans = PRETRAIN.replace("--max-length 24", "--max-length 10");
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
+        ("cocondenser", format!("{of_spans} --objective cocondenser")),
+        ("cached", format!("{of_spans} --objective cocondenser --set cache_chunk=3")),
+        ("contrastive-cached", format!("{finetune} --set cache_chunk=3")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("condenser", format!("{PRETRAIN} --objective condenser")),

@@ -5,6 +5,7 @@ mod bad_models;
 mod bad_settings;
 mod checkpoints;
 mod determinism;
+mod gradient_cache;
 mod gradients;
 mod help;
 mod interrupted;

@@ -21,6 +21,7 @@ fn splits_long_documents_and_keeps_short_ones() {
     assert_eq!(blocks.n_tokens(), 31);
     let spans = SpanPairs::new(&blocks, 1);
     assert_eq!(spans.len(), 1);
+    assert_eq!([1, 3, 4].map(|block| spans.before(&blocks, block)), [0, 1, 1]);
     let mut drawn = spans.draw(&blocks, 0, &[0]);
     drawn.sort();
     assert_eq!(drawn, [1, 2]);

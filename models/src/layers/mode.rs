@@ -37,6 +37,20 @@ impl Mode {
         ops::cast(x, self.format)
     }
 
+    /// The mode of a forward over a part of the batch, from row `first_row` of its `[B·T]` tokens on: it draws there what a
+    /// forward over the whole would draw. This mode stays where it is.
+    #[must_use]
+    pub fn at_row(&self, first_row: usize) -> Self {
+        let (key, site) = (self.key.clone(), self.site.clone());
+        Self { key, site, first_row: self.first_row + first_row as u32, format: self.format }
+    }
+
+    /// Moves to the site where `part` stands, unless it is further already: after a forward over all parts, the next one draws
+    /// what it would after a forward over the whole.
+    pub fn advance_to(&self, part: &Self) {
+        self.site.set(self.site.get().max(part.site.get()));
+    }
+
     /// The next dropout of the model; `None` in evaluation or for probability 0.
     pub fn dropout(&self, probability: f32) -> Option<Dropout> {
         let site = self.site.get();
@@ -44,6 +58,12 @@ impl Mode {
         let key = self.key.as_ref().filter(|_| probability > 0.0)?;
         Some(Dropout { probability, key: key.clone(), site, first_row: self.first_row })
     }
+
+    /// The next dropout, of what all rows of the batch share: every part draws it alike.
+    pub fn shared_dropout(&self, probability: f32) -> Option<Dropout> {
+        self.dropout(probability).map(|dropout| Dropout { first_row: 0, ..dropout })
+    }
+
     /// The model's next draw of classes at temperature 1. Evaluation draws too, under one key for every batch, so that a
     /// held-out loss is the same function at every step.
     pub fn sampling(&self, device: &Device) -> Sampling {

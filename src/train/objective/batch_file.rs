@@ -7,33 +7,58 @@ use wgrad_models::bert::Config;
 use wgrad_models::{Tokens, Visible};
 
 use super::BatchError;
+use super::token_rows::TokenRows;
 
 /// A label that counts for nothing.
 pub const IGNORED: i64 = -100;
+
+/// Ids, mask and token types of a file.
+pub struct FileTokens {
+    shape: [usize; 2],
+    ids: Vec<u32>,
+    types: Option<Vec<u32>>,
+    mask: Vec<u8>,
+}
+
+impl FileTokens {
+    /// Reads `ids`, `mask` and, if there, `token_type_ids`.
+    pub fn read(
+        file: &TensorFile,
+        (ids, mask): (&'static str, &'static str),
+    ) -> Result<Self, BatchError> {
+        let (shape, values) = file.integers(ids)?;
+        let &[rows, columns] = shape else {
+            return Err(malformed(file, ids, format!("is {shape:?}, expected [B, T]")));
+        };
+        let ids = unsigned(file, ids, values)?;
+        let mask: Vec<u8> =
+            shaped(file, mask, &[rows, columns])?.iter().map(|&bit| u8::from(bit != 0)).collect();
+        let types = match file.tensors.contains_key("token_type_ids") {
+            true => {
+                let types = shaped(file, "token_type_ids", &[rows, columns])?;
+                Some(unsigned(file, "token_type_ids", types)?)
+            }
+            false => None,
+        };
+        Ok(Self { shape: [rows, columns], ids, types, mask })
+    }
+
+    /// All of them.
+    pub fn rows(&self) -> TokenRows<'_> {
+        let (types, visible) = (self.types.as_deref(), Visible::Mask(&self.mask));
+        TokenRows { shape: self.shape, ids: &self.ids, types, visible }
+    }
+}
 
 /// The tokens of `ids`, `mask` and, if there, `token_type_ids`.
 pub fn tokens(
     device: &Device,
     config: &Config,
     file: &TensorFile,
-    (ids, mask): (&'static str, &'static str),
+    names: (&'static str, &'static str),
 ) -> Result<Tokens, BatchError> {
-    let (shape, values) = file.integers(ids)?;
-    let &[rows, columns] = shape else {
-        return Err(malformed(file, ids, format!("is {shape:?}, expected [B, T]")));
-    };
-    let ids = unsigned(file, ids, values)?;
-    let mask: Vec<u8> =
-        shaped(file, mask, &[rows, columns])?.iter().map(|&bit| u8::from(bit != 0)).collect();
-    let types = match file.tensors.contains_key("token_type_ids") {
-        true => {
-            let types = shaped(file, "token_type_ids", &[rows, columns])?;
-            Some(unsigned(file, "token_type_ids", types)?)
-        }
-        false => None,
-    };
-    let shape = [rows, columns];
-    Ok(Tokens::new(device, config, shape, &ids, types.as_deref(), Visible::Mask(&mask))?)
+    let tokens = FileTokens::read(file, names)?;
+    tokens.rows().upload(device, config, 0..tokens.shape[0])
 }
 
 /// The rows of `[B, T]` that `labels` labels, and their labels.
@@ -44,7 +69,19 @@ pub fn labels(
     name: &'static str,
     [rows, columns]: [usize; 2],
 ) -> Result<(Rows, Targets), BatchError> {
-    let values = shaped(file, name, &[rows, columns])?;
+    let (at, labels) = host_labels(config, file, name, [rows, columns])?;
+    let rows = Rows::new(device, &at, rows * columns).expect("labels are found in order");
+    Ok((rows, Targets::new(device, &labels, config.vocab_size)))
+}
+
+/// The flat places of `[B, T]` that `labels` labels, and their labels.
+pub fn host_labels(
+    config: &Config,
+    file: &TensorFile,
+    name: &'static str,
+    shape: [usize; 2],
+) -> Result<(Vec<u32>, Vec<u32>), BatchError> {
+    let values = shaped(file, name, &shape)?;
     let labelled = values.iter().enumerate().filter(|(_, label)| **label != IGNORED);
     let (at, labels): (Vec<u32>, Vec<i64>) =
         labelled.map(|(at, &label)| (at as u32, label)).unzip();
@@ -53,8 +90,7 @@ pub fn labels(
         let expected = format!("holds label {label}, expected −100 or below {}", config.vocab_size);
         return Err(malformed(file, name, expected));
     }
-    let rows = Rows::new(device, &at, rows * columns).expect("labels are found in order");
-    Ok((rows, Targets::new(device, &labels, config.vocab_size)))
+    Ok((at, labels))
 }
 
 /// The ids `name` `[B, T]`, each a row of the word table.

@@ -1,15 +1,17 @@
 //! Condenser pre-training (Gao & Callan 2021, arXiv:2104.08253, §3).
 
-use wgrad_engine::Device;
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Rows, Targets, add};
 use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_engine::{Device, Tensor};
 use wgrad_losses::masked_lm;
 use wgrad_models::bert::Config;
 use wgrad_models::condenser::States;
 use wgrad_models::{Condenser, Encoder, Mode, Tokens};
 
-use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
+use super::{
+    BatchError, Batching, Collate, Losses, Objective, Pretraining, Terms, batch_file, mlm, share,
+};
 use crate::data::{MlmBatch, MlmCollator};
 use crate::train::Error;
 use crate::train::recipe::Recipe;
@@ -24,23 +26,34 @@ pub struct CondenserObjective {
 }
 
 impl CondenserObjective {
-    /// `loss = loss_head + loss_late` (§3.2, eq. 8), both through one head over the vocabulary.
-    fn loss(&self, tokens: &Tokens, (labelled, targets): &(Rows, Targets), mode: &Mode) -> Terms {
+    /// `loss = loss_head + loss_late` (§3.2, eq. 8).
+    fn loss(&self, tokens: &Tokens, labels: &(Rows, Targets), mode: &Mode) -> Terms {
+        let states = self.model.forward(tokens, mode);
+        let terms = self.guesses(&states, labels);
+        let loss = total(&terms);
+        let terms = if self.late_mlm { terms } else { Vec::new() };
+        Terms { loss, terms, hidden: states.late }
+    }
+
+    /// How well the head guesses the labelled tokens, and the encoder too, both through one head over the vocabulary.
+    pub(super) fn guesses(&self, states: &States, (labelled, targets): &(Rows, Targets)) -> Losses {
         let head = &self.model.encoder.head;
-        let States { late, head: condensed } = self.model.forward(tokens, mode);
         let of = |states| {
             let states = head.transform(states, labelled); // [R, H]
             masked_lm(&states, &head.decoder, &head.bias, targets)
         };
-        let loss_head = of(&condensed);
-        if !self.late_mlm {
-            return Terms { loss: loss_head, terms: Vec::new(), hidden: late };
+        let mut guesses = vec![("loss_head", of(&states.head))];
+        if self.late_mlm {
+            guesses.push(("loss_late", of(&states.late)));
         }
-        let loss_late = of(&late);
-        let loss = add(&loss_head, &loss_late);
-        let terms = vec![("loss_head", loss_head), ("loss_late", loss_late)];
-        Terms { loss, terms, hidden: late }
+        guesses
     }
+}
+
+/// The sum of the losses.
+pub(super) fn total(losses: &[(&str, Tensor)]) -> Tensor {
+    let (first, others) = losses.split_first().expect("the head always guesses");
+    others.iter().fold(first.1.clone(), |sum, (_, loss)| add(&sum, loss))
 }
 
 impl Pretraining for CondenserObjective {

@@ -1,17 +1,22 @@
 //! Contrastive fine-tuning of a retriever (Karpukhin et al. 2020, arXiv:2004.04906, §3.2).
 
+use std::ops::Range;
+
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Contrastive, Targets};
 use wgrad_engine::weights::{Declarations, Weights};
-use wgrad_engine::{Device, Tensor};
+use wgrad_engine::{Device, Tensor, no_grad};
 use wgrad_losses::contrastive;
 use wgrad_models::bert::Config;
 use wgrad_models::encoder::declare;
-use wgrad_models::{Encoder, Mode, Pooling, Retriever, Similarity, Tokens, Visible};
+use wgrad_models::{Encoder, Mode, Pooling, Retriever, Similarity};
 
-use super::{BatchError, Objective, Terms, batch_file};
-use crate::data::{PairBatch, TokenBatch};
+use super::batch_file::{self, FileTokens};
+use super::token_rows::TokenRows;
+use super::{BatchError, Gather, Losses, Objective, Terms};
+use crate::data::PairBatch;
 use crate::train::Error;
+use crate::train::gradient_cache::{Chunks, surrogate};
 
 /// A retriever learning to rank each query's passage above those of all others.
 pub struct ContrastiveObjective {
@@ -21,6 +26,8 @@ pub struct ContrastiveObjective {
     pub temperature: f32,
     /// G, passages a query in a batch file.
     pub group_size: usize,
+    /// Texts that are encoded together; `None` for all queries, then all passages.
+    pub cache_chunk: Option<usize>,
     weights: Weights,
 }
 
@@ -40,40 +47,97 @@ impl ContrastiveObjective {
         let encoder = declare(&mut d, config).map_err(Error::Setting)?;
         let model = Retriever { encoder, pooling, similarity };
         let weights = Weights::allocate(device, d, seed);
-        Ok(Self { model, temperature, group_size, weights })
+        Ok(Self { model, temperature, group_size, cache_chunk: None, weights })
     }
 
     /// `loss = contrastive(encode(queries), encode(passages))`; every passage is a candidate.
-    fn loss(
-        &self,
-        (queries, passages): (&Tokens, &Tokens),
-        targets: &Targets,
-        candidate_ids: Option<&Tensor>,
-        mode: &Mode,
-    ) -> Terms {
-        let (q, hidden) = self.model.forward(queries, mode); // [M, H]
-        let (p, _) = self.model.forward(passages, mode); // [M·G, H]
-        let temperature = self.temperature;
-        let options = Contrastive { temperature, candidate_ids, ..Contrastive::default() };
-        Terms { loss: contrastive(&q, &p, targets, &options), terms: Vec::new(), hidden }
+    fn loss(&self, device: &Device, sides: &Sides<'_>, mode: &Mode) -> Result<Terms, BatchError> {
+        let config = self.encoder().config();
+        let all = |side: &TokenRows<'_>| side.upload(device, config, 0..side.shape[0]);
+        let (q, hidden) = self.model.forward(&all(&sides.queries)?, mode); // [M, H]
+        let (p, _) = self.model.forward(&all(&sides.passages)?, mode); // [M·G, H]
+        Ok(Terms { loss: self.compare(&q, &p, sides), terms: Vec::new(), hidden })
     }
 
-    fn tokens_of(&self, device: &Device, batch: &TokenBatch) -> Result<Tokens, BatchError> {
-        let (shape, config) = ([batch.rows, batch.tokens], self.encoder().config());
-        let visible = Visible::Lengths(&batch.lengths);
-        Ok(Tokens::new(device, config, shape, &batch.input_ids, None, visible)?)
+    fn compare(&self, queries: &Tensor, passages: &Tensor, sides: &Sides<'_>) -> Tensor {
+        let (temperature, candidate_ids) = (self.temperature, sides.ids.as_ref());
+        let options = Contrastive { temperature, candidate_ids, ..Contrastive::default() };
+        contrastive(queries, passages, &sides.targets, &options)
     }
+
+    /// The same with its gradients, `chunk` texts at a time.
+    fn loss_in_chunks(
+        &self,
+        device: &Device,
+        (sides, chunk): (&Sides<'_>, usize),
+        (mode, scale): (&Mode, &Tensor),
+        gather: &mut Gather<'_>,
+    ) -> Result<Tensor, BatchError> {
+        let encode = |side: &TokenRows<'_>, rows: Range<usize>, mode: &Mode| {
+            let tokens = side.upload(device, self.encoder().config(), rows)?;
+            Ok(self.model.forward(&tokens, mode).0)
+        };
+        let Sides { queries, passages, .. } = sides;
+        let of_queries = Chunks::new(queries.shape, chunk, mode);
+        let q = of_queries.encode(|rows, mode| encode(queries, rows, mode))?;
+        let of_passages = Chunks::new(passages.shape, chunk, mode);
+        let p = of_passages.encode(|rows, mode| encode(passages, rows, mode))?;
+        let loss = self.compare(&q, &p, sides);
+        let mut gradients = loss.backward();
+        for (side, chunks, vectors) in [(queries, of_queries, q), (passages, of_passages, p)] {
+            let gradient = gradients.take(&vectors).expect("the loss is of both sides");
+            chunks.replay(&gradient, |rows, mode, gradient| {
+                let asked = surrogate(&encode(side, rows, mode)?, gradient);
+                gather(asked.backward_with(scale));
+                Ok(())
+            })?;
+        }
+        Ok(loss.detach())
+    }
+
+    fn sides_of_file<'a>(
+        &self,
+        device: &Device,
+        (file, queries, passages): (&TensorFile, &'a FileTokens, &'a FileTokens),
+    ) -> Result<Sides<'a>, BatchError> {
+        let (queries, passages) = (queries.rows(), passages.rows());
+        let ([m, _], [n, _], g) = (queries.shape, passages.shape, self.group_size);
+        if n != m * g {
+            let problem = format!("has {n} rows, expected {m} queries × group_size {g}");
+            return Err(batch_file::malformed(file, "passage_ids", problem));
+        }
+        let targets = Targets::first_of_groups(device, m, g);
+        Ok(Sides { queries, passages, targets, ids: None })
+    }
+}
+
+/// Texts on the host, and which passage answers which query.
+struct Sides<'a> {
+    queries: TokenRows<'a>,
+    passages: TokenRows<'a>,
+    targets: Targets,
+    ids: Option<Tensor>,
+}
+
+/// The batch of a collator.
+fn sides<'a>(device: &Device, batch: &'a PairBatch) -> Sides<'a> {
+    let [queries, passages] = [&batch.query, &batch.passage].map(TokenRows::of_batch);
+    let targets = Targets::new(device, &batch.target, batch.passage.rows);
+    let ids = Some(Tensor::u32(device, [batch.passage.rows], &batch.passage_ids));
+    Sides { queries, passages, targets, ids }
+}
+
+/// Queries and passages of a file.
+fn texts_of_file(file: &TensorFile) -> Result<[FileTokens; 2], BatchError> {
+    let queries = FileTokens::read(file, ("query_ids", "query_mask"))?;
+    Ok([queries, FileTokens::read(file, ("passage_ids", "passage_mask"))?])
 }
 
 impl Objective for ContrastiveObjective {
     type Batch = PairBatch;
 
     fn terms(&self, device: &Device, batch: &PairBatch, mode: &Mode) -> Result<Terms, BatchError> {
-        let queries = self.tokens_of(device, &batch.query)?;
-        let passages = self.tokens_of(device, &batch.passage)?;
-        let targets = Targets::new(device, &batch.target, batch.passage.rows);
-        let ids = Tensor::u32(device, [batch.passage.rows], &batch.passage_ids);
-        Ok(self.loss((&queries, &passages), &targets, Some(&ids), mode))
+        self.loss(device, &sides(device, batch), mode)
     }
 
     fn terms_of_file(
@@ -82,18 +146,39 @@ impl Objective for ContrastiveObjective {
         file: &TensorFile,
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
-        let config = self.encoder().config();
-        let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
-        let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
-        if passages.rows != queries.rows * self.group_size {
-            let (m, g, n) = (queries.rows, self.group_size, passages.rows);
-            let problem = format!("has {n} rows, expected {m} queries × group_size {g}");
-            let path = file.path.clone();
-            return Err(BatchError::Malformed { path, name: "passage_ids", problem });
-        }
-        let targets: Vec<u32> = (0..queries.rows).map(|i| (i * self.group_size) as u32).collect();
-        let targets = Targets::new(device, &targets, passages.rows);
-        Ok(self.loss((&queries, &passages), &targets, None, mode))
+        let [queries, passages] = texts_of_file(file)?;
+        self.loss(device, &self.sides_of_file(device, (file, &queries, &passages))?, mode)
+    }
+
+    fn backward(
+        &self,
+        device: &Device,
+        batch: &PairBatch,
+        (mode, scale): (&Mode, &Tensor),
+        gather: &mut Gather<'_>,
+    ) -> Result<Losses, BatchError> {
+        let Some(chunk) = self.cache_chunk else {
+            return Ok(self.terms(device, batch, mode)?.backward(scale, gather).losses());
+        };
+        let sides = (&sides(device, batch), chunk);
+        Ok(vec![("loss", self.loss_in_chunks(device, sides, (mode, scale), gather)?)])
+    }
+
+    fn backward_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        (mode, scale): (&Mode, &Tensor),
+        gather: &mut Gather<'_>,
+    ) -> Result<Terms, BatchError> {
+        let Some(chunk) = self.cache_chunk else {
+            return Ok(self.terms_of_file(device, file, mode)?.backward(scale, gather));
+        };
+        let Terms { hidden, .. } = no_grad(|| self.terms_of_file(device, file, &mode.at_row(0)))?;
+        let [queries, passages] = texts_of_file(file)?;
+        let sides = (&self.sides_of_file(device, (file, &queries, &passages))?, chunk);
+        let loss = self.loss_in_chunks(device, sides, (mode, scale), gather)?;
+        Ok(Terms { loss, terms: Vec::new(), hidden })
     }
 
     fn tokens(batch: &PairBatch) -> u64 {

@@ -1,22 +1,25 @@
 //! Objectives: each joins a model and its losses, and reads like the training section of its paper.
 
 mod batch_file;
+mod cocondenser;
 mod condenser;
 mod contrastive;
 mod dupmae;
 pub mod electra;
 mod mlm;
 mod retromae;
+mod token_rows;
 mod xlnet;
 
 use std::path::PathBuf;
 
 use wgrad_engine::file::{FileError, TensorFile};
 use wgrad_engine::weights::Weights;
-use wgrad_engine::{Device, Tensor};
+use wgrad_engine::{Device, Gradients, Tensor};
 use wgrad_models::bert::Config;
 use wgrad_models::{Encoder, InputError, Mode};
 
+pub use cocondenser::CoCondenserObjective;
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
@@ -38,6 +41,36 @@ pub struct Terms {
     /// The encoder's last hidden state `[B, T, H]`, for comparison with other frameworks.
     pub hidden: Tensor,
 }
+
+impl Terms {
+    /// Hands the gradients of `scale`·loss over.
+    pub fn backward(self, scale: &Tensor, gather: &mut Gather<'_>) -> Self {
+        gather(self.loss.backward_with(scale));
+        self
+    }
+
+    /// From the loss, which stands first, and its terms.
+    ///
+    /// # Panics
+    /// If there is no loss.
+    #[track_caller]
+    pub fn of_losses(losses: Losses, hidden: Tensor) -> Self {
+        let mut losses = losses.into_iter();
+        let (_, loss) = losses.next().expect("the loss stands first");
+        Self { loss, terms: losses.collect(), hidden }
+    }
+
+    /// The loss, then its terms.
+    pub fn losses(self) -> Losses {
+        [("loss", self.loss)].into_iter().chain(self.terms).collect()
+    }
+}
+
+/// Losses by name.
+pub type Losses = Vec<(&'static str, Tensor)>;
+
+/// Takes the gradients of parameters. Those of one batch may come in parts, which add up.
+pub type Gather<'a> = dyn FnMut(Gradients) + 'a;
 
 /// What is wrong with a batch.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +127,15 @@ pub trait Pretraining: Objective + Sized {
         Err(Error::Setting(setting + "; the type is model_type in config.json"))
     }
 
+    /// How many examples lie before the block `heldout`, and how many there are: what a sampler draws from. An example is a
+    /// block, unless the objective says otherwise; its [`Collate`] knows.
+    ///
+    /// # Errors
+    /// [`Error::Setting`] if there is nothing to learn from.
+    fn examples(blocks: &TokenBlocks, heldout: usize) -> Result<[usize; 2], Error> {
+        Ok([heldout, blocks.len()])
+    }
+
     /// A fresh model, by what the recipe says of it.
     ///
     /// # Errors
@@ -143,6 +185,35 @@ pub trait Objective {
         file: &TensorFile,
         mode: &Mode,
     ) -> Result<Terms, BatchError>;
+
+    /// Forward and backward over a batch of the loader: hands the gradients of `scale`·loss over, and gives the loss, first,
+    /// and its terms. An objective that goes over the batch in parts has its own.
+    ///
+    /// # Errors
+    /// As [`Objective::terms`].
+    fn backward(
+        &self,
+        device: &Device,
+        batch: &Self::Batch,
+        (mode, scale): (&Mode, &Tensor),
+        gather: &mut Gather<'_>,
+    ) -> Result<Losses, BatchError> {
+        Ok(self.terms(device, batch, mode)?.backward(scale, gather).losses())
+    }
+
+    /// The same over a batch in a file, with the last hidden state.
+    ///
+    /// # Errors
+    /// As [`Objective::terms_of_file`].
+    fn backward_of_file(
+        &self,
+        device: &Device,
+        file: &TensorFile,
+        (mode, scale): (&Mode, &Tensor),
+        gather: &mut Gather<'_>,
+    ) -> Result<Terms, BatchError> {
+        Ok(self.terms_of_file(device, file, mode)?.backward(scale, gather))
+    }
 
     /// Tokens of a batch, padding excluded.
     fn tokens(batch: &Self::Batch) -> u64;
