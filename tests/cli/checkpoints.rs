@@ -40,6 +40,11 @@ fn retromae(seed: u64) -> RetroMaeObjective {
     RetroMaeObjective::new(&Device::cpu(), config(), DecoderQuery::PosAdd, Decoding::Enhanced, seed)
 }
 
+fn basic(layers: usize, seed: u64) -> RetroMaeObjective {
+    let decoding = Decoding::Basic { layers };
+    RetroMaeObjective::new(&Device::cpu(), config(), DecoderQuery::PosAdd, decoding, seed)
+}
+
 fn dupmae(seed: u64) -> DupMaeObjective {
     let how = (DecoderQuery::PosAdd, Projection::Own);
     DupMaeObjective::new(&Device::cpu(), config(), how, Bag::default(), seed)
@@ -64,6 +69,7 @@ fn what_is_written_reads_back_to_the_bit() {
         Purpose::Retriever { pooling: Pooling::Mean, similarity: Similarity::Dot, max_length: 12 };
     round_trip(mlm, Purpose::MaskedLm, None);
     round_trip(retromae, Purpose::MaskedLm, None);
+    round_trip(|seed| basic(3, seed), Purpose::MaskedLm, None);
     round_trip(dupmae, Purpose::MaskedLm, None);
     round_trip(electra, Purpose::MaskedLm, None);
     round_trip(retriever, pooled, Some((Pooling::Mean, Similarity::Dot)));
@@ -148,6 +154,19 @@ fn an_encoder_alone_gives_a_masked_language_model_with_a_fresh_head() {
     assert!(!fresh.is_empty() && fresh.iter().all(|name| name.starts_with("cls.")), "{fresh:?}");
     let (written, read) = (all(&written), all(&read));
     assert!(written.iter().all(|(name, tensor)| read[name] == *tensor), "the encoder is the same");
+}
+
+#[test]
+fn a_decoder_of_one_layer_begins_a_deeper_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (written, mut read) = (retromae(1), basic(3, 2));
+    write(folder.path(), &config(), written.weights(), Purpose::MaskedLm).expect("writable");
+    let directory = ModelDirectory::open(folder.path()).expect("it was just written");
+    let fresh = directory.load_into(read.weights_mut()).expect("heads may be absent");
+    let is_further = |name: &String| ["c_head.1.", "c_head.2."].iter().any(|l| name.starts_with(l));
+    assert!(fresh.len() == 32 && fresh.iter().all(is_further), "{fresh:?}");
+    let (written, read) = (all(&written), all(&read));
+    assert!(written.iter().all(|(name, tensor)| read[name] == *tensor), "all else is the same");
 }
 
 fn rename(tensors: &mut Tensors, name: impl Fn(&str) -> String) {

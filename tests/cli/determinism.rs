@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -18,6 +18,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
+        format!("{BASIC} --out basic"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
         format!("{finetune} --out contrastive"),

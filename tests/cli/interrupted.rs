@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -17,6 +17,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("basic", BASIC.to_string()),
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("electra", ELECTRA.to_string()),
