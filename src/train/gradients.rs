@@ -7,15 +7,15 @@ use wgrad_engine::file::{HostTensor, TensorFile};
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
+use super::finetune::{Representation, representation};
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, HybridObjective,
+    MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
 use crate::checkpoint::{self, ModelDirectory};
-use crate::retrieval::encode::{POOLINGS, pooling_of};
 
 /// Every term, gradient and hidden state of one batch.
 ///
@@ -38,14 +38,19 @@ pub fn gradients(
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
         "contrastive" => {
-            let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
-            let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
-            let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
-            let temperature = recipe.get("temperature", temperature)?;
-            let group_size = recipe.get("group_size", 1_usize)?;
+            let (representation, temperature) = representation(recipe, &config)?;
+            let options = (temperature, recipe.get("group_size", 1_usize)?);
             recipe.finish()?;
-            let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
-            collect(ContrastiveObjective::new(device, config, how, options, 0)?, directory, batch)
+            match representation {
+                Representation::Dense(how) => {
+                    let objective = ContrastiveObjective::new(device, config, how, options, 0)?;
+                    collect(objective, directory, batch)
+                }
+                Representation::Hybrid(parts) => {
+                    let objective = HybridObjective::new(device, config, parts, options, 0)?;
+                    collect(objective, directory, batch)
+                }
+            }
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }

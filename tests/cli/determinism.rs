@@ -22,6 +22,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
         format!("{finetune} --out contrastive"),
+        format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");
         for (name, threads) in [("1", "1"), ("2", "2"), ("again", "2")] {

@@ -72,6 +72,58 @@ fn text_becomes_a_ranking() {
     }
 }
 
+/// DupMAE's two parts, from pre-training to a ranking.
+#[test]
+fn a_hybrid_ranks_by_both_of_its_parts() {
+    let world = World::new();
+    world.pretrained("dupmae", "dupmae");
+    let finetune = "finetune --data beir --init dupmae/model --batch-size 8 --steps 6 --eval-every 3 \
+                    --set representation=hybrid --set cls_width=6 --set top_k=9 --set temperature=4";
+    world.succeed(&format!("{finetune} --quiet --out hybrid"));
+    has_run_files(&world, "hybrid");
+    let measured = metrics(&world, "hybrid").iter().any(|line| line["probe_mrr@10"].is_number());
+    assert!(measured, "the retrieval test of both parts");
+    for file in ["hybrid.json", "modules.json", "2_Dense/config.json", "2_Dense/model.safetensors"]
+    {
+        assert!(world.path("hybrid/model").join(file).is_file(), "{file} of the retriever");
+    }
+    let model = TensorFile::open(&world.path("hybrid/model/model.safetensors")).expect("a model");
+    assert!(model.tensors.keys().all(|name| !name.starts_with("cls")), "BertModel has no head");
+    let head = TensorFile::open(&world.path("hybrid/model/head.safetensors")).expect("a head");
+    assert_eq!(head.get("cls_projection.weight").expect("the reduction").shape, [6, 16]);
+    assert!(head.get("cls.predictions.bias").is_ok(), "the map to the vocabulary");
+
+    let encode = "encode --model hybrid/model --input beir --quiet --kind";
+    for kind in ["query", "passage"] {
+        world.succeed(&format!("{encode} {kind} --out {kind}.safetensors"));
+    }
+    let open = |name: &str| TensorFile::open(&world.path(name)).expect("encode writes safetensors");
+    let (queries, passages) = (open("query.safetensors"), open("passage.safetensors"));
+    assert_eq!(queries.floats("embeddings").expect("a dense part").0, [24, 6]);
+    assert_eq!(queries.floats("words").expect("every entry").0, [24, 120]);
+    assert_eq!(passages.floats("embeddings").expect("a dense part").0, [24, 6]);
+    let (shape, values) = passages.floats("word_values").expect("what passages keep");
+    assert_eq!(shape, [24, 9]);
+    assert!(values.chunks(9).all(|row| row.is_sorted_by(|a, b| a >= b)), "the largest first");
+    let (_, indices) = passages.integers("word_indices").expect("where it stood");
+    assert!(indices.iter().all(|&at| (0..120).contains(&at)), "entries of the vocabulary");
+
+    let search = "search --top-k 5 --quiet --out run.trec --queries query.safetensors --passages";
+    world.succeed(&format!("{search} passage.safetensors"));
+    let measured = world.json("evaluate --qrels beir/qrels/test.tsv --run run.trec");
+    assert!(measured["recall@10"].as_f64().expect("a number") > 0.3, "{measured}");
+    let swapped = world.run(&format!("{search} query.safetensors"));
+    assert_eq!(swapped.code, Some(1));
+    assert!(swapped.stderr.contains("expected word_indices and word_values"), "{}", swapped.stderr);
+
+    // The directory is an encoder that another fine-tuning can begin with.
+    world.succeed(
+        "finetune --data beir --init hybrid/model --batch-size 8 --steps 1 --out again --quiet",
+    );
+    let cosine = format!("{finetune} --out refused --set similarity=cosine");
+    assert!(world.run(&cosine).stderr.contains("expected one of dot"), "the paper's score is one");
+}
+
 /// What the directory says to others, `max_seq_length` of sentence-transformers, holds for wgrad too.
 #[test]
 fn texts_are_cut_where_they_were_in_training() {

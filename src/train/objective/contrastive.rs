@@ -57,22 +57,49 @@ impl ContrastiveObjective {
         let options = Contrastive { temperature, candidate_ids, ..Contrastive::default() };
         Terms { loss: contrastive(&q, &p, targets, &options), terms: Vec::new(), hidden }
     }
+}
 
-    fn tokens_of(&self, device: &Device, batch: &TokenBatch) -> Result<Tokens, BatchError> {
-        let (shape, config) = ([batch.rows, batch.tokens], self.encoder().config());
-        let visible = Visible::Lengths(&batch.lengths);
-        Ok(Tokens::new(device, config, shape, &batch.input_ids, None, visible)?)
+/// Queries and passages of a batch, the passage of each query, and which passages are copies of each other.
+pub(super) fn sides_of_batch(
+    device: &Device,
+    config: &Config,
+    batch: &PairBatch,
+) -> Result<(Tokens, Tokens, Targets, Tensor), BatchError> {
+    let tokens = |side: &TokenBatch| {
+        let (shape, visible) = ([side.rows, side.tokens], Visible::Lengths(&side.lengths));
+        Tokens::new(device, config, shape, &side.input_ids, None, visible)
+    };
+    let (queries, passages) = (tokens(&batch.query)?, tokens(&batch.passage)?);
+    let targets = Targets::new(device, &batch.target, batch.passage.rows);
+    let ids = Tensor::u32(device, [batch.passage.rows], &batch.passage_ids);
+    Ok((queries, passages, targets, ids))
+}
+
+/// Queries and passages of a file, `group_size` passages a query, and the first of each group as its target.
+pub(super) fn sides_of_file(
+    device: &Device,
+    config: &Config,
+    file: &TensorFile,
+    group_size: usize,
+) -> Result<(Tokens, Tokens, Targets), BatchError> {
+    let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
+    let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
+    if passages.rows != queries.rows * group_size {
+        let (m, n) = (queries.rows, passages.rows);
+        let problem = format!("has {n} rows, expected {m} queries × group_size {group_size}");
+        let path = file.path.clone();
+        return Err(BatchError::Malformed { path, name: "passage_ids", problem });
     }
+    let targets = Targets::first_of_groups(device, queries.rows, group_size);
+    Ok((queries, passages, targets))
 }
 
 impl Objective for ContrastiveObjective {
     type Batch = PairBatch;
 
     fn terms(&self, device: &Device, batch: &PairBatch, mode: &Mode) -> Result<Terms, BatchError> {
-        let queries = self.tokens_of(device, &batch.query)?;
-        let passages = self.tokens_of(device, &batch.passage)?;
-        let targets = Targets::new(device, &batch.target, batch.passage.rows);
-        let ids = Tensor::u32(device, [batch.passage.rows], &batch.passage_ids);
+        let config = self.encoder().config();
+        let (queries, passages, targets, ids) = sides_of_batch(device, config, batch)?;
         Ok(self.loss((&queries, &passages), &targets, Some(&ids), mode))
     }
 
@@ -83,16 +110,7 @@ impl Objective for ContrastiveObjective {
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
         let config = self.encoder().config();
-        let queries = batch_file::tokens(device, config, file, ("query_ids", "query_mask"))?;
-        let passages = batch_file::tokens(device, config, file, ("passage_ids", "passage_mask"))?;
-        if passages.rows != queries.rows * self.group_size {
-            let (m, g, n) = (queries.rows, self.group_size, passages.rows);
-            let problem = format!("has {n} rows, expected {m} queries × group_size {g}");
-            let path = file.path.clone();
-            return Err(BatchError::Malformed { path, name: "passage_ids", problem });
-        }
-        let targets: Vec<u32> = (0..queries.rows).map(|i| (i * self.group_size) as u32).collect();
-        let targets = Targets::new(device, &targets, passages.rows);
+        let (queries, passages, targets) = sides_of_file(device, config, file, self.group_size)?;
         Ok(self.loss((&queries, &passages), &targets, None, mode))
     }
 
