@@ -254,7 +254,7 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining` or `XLNetLMHeadModel`.
+    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `ElectraForMaskedLM` or `XLNetLMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
@@ -287,6 +287,7 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
         (XLNET, true) => "XLNetModel",
         (XLNET, false) => "XLNetLMHeadModel",
         ("electra", true) => "ElectraModel",
+        ("electra", false) if names_tokens(weights) => "ElectraForMaskedLM",
         ("electra", false) => "ElectraForPreTraining",
         (_, true) => "BertModel",
         (_, false) => "BertForMaskedLM",
@@ -297,7 +298,14 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     write_json(&dir.join("config.json"), &json)?;
 
     let encoder = encoder_prefix(&config.model_type);
-    let published = [encoder, "cls.", "discriminator_predictions.", "lm_loss."];
+    let published = [
+        encoder,
+        "cls.",
+        "discriminator_predictions.",
+        "generator_predictions.",
+        "generator_lm_head.",
+        "lm_loss.",
+    ];
     // A hybrid's directory is an encoder, which has no place for the head that it makes its words with.
     let kinds = if let Purpose::Hybrid { .. } = purpose { 1 } else { published.len() };
     let is_head = |name: &str| !published[..kinds].iter().any(|prefix| name.starts_with(prefix));
@@ -323,6 +331,11 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
             hybrid_files::write(dir, &options, weights)
         }
     }
+}
+
+/// Whether an ELECTRA has the head of a masked language model: a generator, or "Replace MLM".
+fn names_tokens(weights: &Weights) -> bool {
+    weights.params().iter().any(|param| param.name() == "generator_lm_head.bias")
 }
 
 /// The layout that `SentenceTransformer(dir)` loads, in the form that all of its versions read.

@@ -21,6 +21,8 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{BASIC} --out basic"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
+        format!("{ELECTRA} --set variant=all_tokens_mlm --out all-tokens"),
+        format!("{ELECTRA} --set variant=adversarial --out adversarial"),
         format!("{finetune} --out contrastive"),
         format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
     ] {

@@ -13,6 +13,8 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     world.pretrained("start", "mlm");
     let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let fresh = "--config electra.json --tokenizer tokenizer";
+    let second = ELECTRA.replace(fresh, "--init first/model");
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
@@ -21,6 +23,10 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("electra", ELECTRA.to_string()),
+        ("replace", format!("{ELECTRA} --set variant=replace_mlm")),
+        ("adversarial", format!("{ELECTRA} --set variant=adversarial")),
+        ("first", format!("{ELECTRA} --set variant=two_stage")),
+        ("second", format!("{second} --set variant=two_stage --set stage=2")),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wgrad_engine::file::TensorFile;
 
-use super::world::{PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World};
 
 /// Keys of what `evaluate --json` prints.
 const MEASURES: [&str; 7] =
@@ -122,6 +122,33 @@ fn a_hybrid_ranks_by_both_of_its_parts() {
     );
     let cosine = format!("{finetune} --out refused --set similarity=cosine");
     assert!(world.run(&cosine).stderr.contains("expected one of dot"), "the paper's score is one");
+}
+
+/// The second of ELECTRA's two stages begins with the first one's network, twice: it copies one and keeps the other.
+#[test]
+fn a_second_stage_begins_where_the_first_ended() {
+    let world = World::new();
+    let stage = |number: u32| format!("{ELECTRA} --set variant=two_stage --set stage={number}");
+    let refused = world.run(&format!("{} --steps 1 --out refused", stage(2)));
+    assert!(refused.stderr.contains("pass --init RUN/model"), "{}", refused.stderr);
+    world.succeed(&format!("{} --steps 3 --out first", stage(1)));
+    let second =
+        stage(2).replace("--config electra.json --tokenizer tokenizer", "--init first/model");
+    world.succeed(&format!("{second} --steps 2 --learning-rate 0 --out second"));
+    let open =
+        |name: &str| TensorFile::open(&world.path(name)).expect("a run leaves a model").tensors;
+    let (first, second) =
+        (open("first/model/model.safetensors"), open("second/model/model.safetensors"));
+    let mut shared = 0;
+    for (name, tensor) in second.iter().filter(|(name, _)| name.starts_with("electra.")) {
+        assert!(first[name] == *tensor, "{name} is not the first stage's");
+        shared += 1;
+    }
+    assert!(shared > 20 && shared < first.len(), "{shared} tensors of the encoder");
+    assert!(second.keys().any(|name| name.starts_with("discriminator_predictions.")));
+    let config: Value =
+        serde_json::from_str(&world.read("first/model/config.json")).expect("config.json is JSON");
+    assert_eq!(config["architectures"], json!(["ElectraForMaskedLM"]));
 }
 
 /// What the directory says to others, `max_seq_length` of sentence-transformers, holds for wgrad too.

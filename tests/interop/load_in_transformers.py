@@ -62,7 +62,7 @@ def load_encoder(directory, report):
         load_model(transformers.AutoModelForMaskedLM, directory, report)
     elif architecture.endswith("ForPreTraining"):
         load_model(transformers.AutoModelForPreTraining, directory, report)
-    heads = ("cls.", "discriminator_predictions.", "lm_loss.")
+    heads = ("cls.", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.", "lm_loss.")
     options = {"add_pooling_layer": pooler} if config["model_type"] == "bert" else {}
     return load_model(transformers.AutoModel, directory, report, foreign=heads, **options)
 

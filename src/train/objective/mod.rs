@@ -28,7 +28,9 @@ pub use retromae::RetroMaeObjective;
 pub use xlnet::XlNetObjective;
 
 use super::Error;
+use super::pretrain::Start;
 use super::recipe::Recipe;
+use super::trainer::TrainError;
 use crate::data::{self, TokenBlocks, Tokenizer};
 
 /// What one forward gives: the loss, and each of its terms by name.
@@ -106,6 +108,17 @@ pub trait Pretraining: Objective + Sized {
         recipe: &mut Recipe,
         seed: u64,
     ) -> Result<Self, Error>;
+
+    /// Takes what `start` has of its parameters; gives the names of heads that a directory lacks, which stay fresh.
+    ///
+    /// # Errors
+    /// [`TrainError`] for a directory that is not the model's, or a start that the objective cannot have.
+    fn begin(&mut self, start: &Start) -> Result<Vec<String>, TrainError> {
+        match start {
+            Start::Directory(directory) => Ok(directory.load_into(self.weights_mut())?),
+            Start::Fresh(_) => Ok(Vec::new()),
+        }
+    }
 
     /// What makes its batches, by what the recipe says of masks.
     ///
