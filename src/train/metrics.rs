@@ -1,8 +1,8 @@
 //! What a run measured, one JSON object a line, and the same numbers for TensorBoard.
 //!
 //! A training line is `{"step":…,"tokens":…,"seconds":…,"learning_rate":…,"loss":…,"loss_encoder":…}`.
-//! An evaluation line has the step and what was evaluated: `{"step":…,"heldout_loss":…}` or
-//! `{"step":…,"probe_mrr@10":…}`. A value that is not finite is `null`.
+//! An evaluation line has the step and what was evaluated: `{"step":…,"heldout_loss":…,"heldout_loss_encoder":…}`
+//! or `{"step":…,"probe_mrr@10":…}`. A value that is not finite is `null`.
 //!
 //! Two runs with one seed on one device write the same lines but for [`CLOCK_FIELDS`], which tell the time;
 //! [`Record::without_clock`] leaves those out. Event files carry the time in each event and are not compared.

@@ -15,7 +15,7 @@ use super::objective::{
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
-use super::trainer::{Hooks, Outcome, TrainError, mean_loss, train};
+use super::trainer::{Hooks, Outcome, TrainError, heldout, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, Sampler, TokenBlocks, Tokenizer};
 
@@ -140,22 +140,21 @@ fn run<O: Pretraining>(
         })
     };
 
-    let heldout: Vec<u32> =
+    let unseen: Vec<u32> =
         (corpus.heldout as u32..corpus.blocks.len() as u32).take(HELDOUT).collect();
-    let heldout_batches = heldout
+    let heldout_batches = unseen
         .chunks(settings.batch_size)
         .map(|examples| batch(&corpus.blocks, HELDOUT_EPOCH, examples))
         .collect::<Result<Vec<_>, _>>()?;
     let special = corpus.tokenizer.special();
     let ids = (special.cls, special.sep, special.pad);
-    let examples = heldout.iter().map(|&at| at as usize);
+    let examples = unseen.iter().map(|&at| at as usize);
     let probe = Probe::of_blocks(&corpus.blocks, examples, settings.max_length, ids);
     let evaluate = |objective: &O| {
         if heldout_batches.is_empty() {
             return Ok(Vec::new());
         }
-        let loss = mean_loss(objective, device, &heldout_batches)?;
-        let mut results = vec![("heldout_loss".to_string(), loss)];
+        let mut results = heldout(objective, device, &heldout_batches)?;
         if !probe.is_empty() {
             let how = (Pooling::Cls, Similarity::Cosine);
             results

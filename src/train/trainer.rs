@@ -17,7 +17,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::metrics::{Metrics, Record};
-use super::objective::{BatchError, Objective};
+use super::objective::{BatchError, Objective, Terms};
 use super::progress::{Progress, Verbosity};
 use super::run_folder::{Checkpoint, RunFolder};
 use super::verdict::verdicts;
@@ -340,16 +340,24 @@ impl Log {
     }
 }
 
-/// Evaluates without dropout and without a graph.
-pub fn mean_loss<O: Objective>(
+/// The loss and each of its terms over batches that training never sees, as `heldout_loss`, `heldout_loss_encoder`, …;
+/// without dropout and without a graph.
+pub fn heldout<O: Objective>(
     objective: &O,
     device: &Device,
     batches: &[O::Batch],
-) -> Result<f64, BatchError> {
-    let mut sum = 0.0;
+) -> Result<Vec<(String, f64)>, BatchError> {
+    let mut means: Vec<(String, f64)> = Vec::new();
     for batch in batches {
-        let terms = wgrad_engine::no_grad(|| objective.terms(device, batch, &Mode::evaluation()))?;
-        sum += f64::from(terms.loss.to_f32()[0]);
+        let Terms { loss, terms, .. } =
+            wgrad_engine::no_grad(|| objective.terms(device, batch, &Mode::evaluation()))?;
+        for (at, (name, term)) in [("loss", loss)].into_iter().chain(terms).enumerate() {
+            let share = f64::from(term.to_f32()[0]) / batches.len() as f64;
+            match means.get_mut(at) {
+                Some((_, mean)) => *mean += share,
+                None => means.push((format!("heldout_{name}"), share)),
+            }
+        }
     }
-    Ok(sum / batches.len().max(1) as f64)
+    Ok(means)
 }

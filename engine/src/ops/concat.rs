@@ -69,7 +69,7 @@ pub fn concat(parts: &[&Tensor], axis: usize) -> Tensor {
     Tensor::new(device, shape, y).record_all("concat", parts, pieces)
 }
 
-/// Takes a tensor apart along `axis` into pieces of `sizes`, in their order: what [`concat`] joins.
+/// Takes a tensor apart along `axis` into pieces of `sizes`, in their order: what [`concat()`] joins.
 ///
 /// # Shapes
 /// `x: [.., Σᵢ sizes[i], ..]` → each `[.., sizes[i], ..]`.
