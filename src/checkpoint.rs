@@ -3,6 +3,8 @@
 //! Read: `config.json`, `model.safetensors` under any published form of its names, and `head.safetensors` for what
 //! Hugging Face has no place for. Written: the same, and for retrievers the files of sentence-transformers.
 
+mod hybrid_files;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -12,6 +14,7 @@ use serde_json::json;
 use wgrad_engine::file::{FileError, HostTensor, TensorFile, serialize};
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
+use wgrad_models::hybrid;
 use wgrad_models::published::canonical;
 use wgrad_models::{Pooling, Similarity};
 
@@ -121,6 +124,18 @@ impl ModelDirectory {
             return Err(Error::Missing { path: file, count, name });
         }
         Ok(weights.load(&file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
+    }
+
+    /// Overwrites every parameter, heads included.
+    ///
+    /// # Errors
+    /// As [`ModelDirectory::load_into`], and [`Error::Missing`] for a head that is not there.
+    pub fn load_all(&self, weights: &mut Weights) -> Result<(), Error> {
+        let fresh = self.load_into(weights)?;
+        let path = self.path.join("head.safetensors");
+        let missing =
+            |name: &String| Error::Missing { path, count: fresh.len(), name: name.clone() };
+        fresh.first().map_or(Ok(()), |name| Err(missing(name)))
     }
 
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
@@ -239,7 +254,7 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining` or `XLNetLMHeadModel`.
+    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `ElectraForMaskedLM` or `XLNetLMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
@@ -247,6 +262,13 @@ pub enum Purpose {
         pooling: Pooling,
         /// Unit length or not.
         similarity: Similarity,
+        /// Tokens of the longest text.
+        max_length: usize,
+    },
+    /// Retrieval by DupMAE's hybrid representation; sentence-transformers knows its dense part.
+    Hybrid {
+        /// What it is made of.
+        options: hybrid::Options,
         /// Tokens of the longest text.
         max_length: usize,
     },
@@ -258,13 +280,14 @@ pub enum Purpose {
 /// # Errors
 /// What the operating system answers.
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
-    let retriever = matches!(purpose, Purpose::Retriever { .. });
+    let retriever = purpose != Purpose::MaskedLm;
     let mut config = config.clone();
     let is_xlnet = config.model_type == XLNET;
     let architecture = match (config.model_type.as_str(), retriever) {
         (XLNET, true) => "XLNetModel",
         (XLNET, false) => "XLNetLMHeadModel",
         ("electra", true) => "ElectraModel",
+        ("electra", false) if names_tokens(weights) => "ElectraForMaskedLM",
         ("electra", false) => "ElectraForPreTraining",
         (_, true) => "BertModel",
         (_, false) => "BertForMaskedLM",
@@ -275,8 +298,17 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     write_json(&dir.join("config.json"), &json)?;
 
     let encoder = encoder_prefix(&config.model_type);
-    let published = [encoder, "cls.", "discriminator_predictions.", "lm_loss."];
-    let is_head = |name: &str| !published.iter().any(|prefix| name.starts_with(prefix));
+    let published = [
+        encoder,
+        "cls.",
+        "discriminator_predictions.",
+        "generator_predictions.",
+        "generator_lm_head.",
+        "lm_loss.",
+    ];
+    // A hybrid's directory is an encoder, which has no place for the head that it makes its words with.
+    let kinds = if let Purpose::Hybrid { .. } = purpose { 1 } else { published.len() };
+    let is_head = |name: &str| !published[..kinds].iter().any(|prefix| name.starts_with(prefix));
     let mut model = weights.to_host(|name| !is_head(name));
     if retriever {
         let bare = |name: String| name.trim_start_matches(encoder).to_string();
@@ -287,10 +319,23 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     if !head.is_empty() {
         fs::write(dir.join("head.safetensors"), serialize(&head))?;
     }
-    if let Purpose::Retriever { pooling, similarity, max_length } = purpose {
-        write_sentence_transformers(dir, config.hidden_size, pooling, similarity, max_length)?;
+    let hidden = config.hidden_size;
+    match purpose {
+        Purpose::MaskedLm => Ok(()),
+        Purpose::Retriever { pooling, similarity, max_length } => {
+            write_sentence_transformers(dir, hidden, pooling, similarity, max_length)
+        }
+        Purpose::Hybrid { options, max_length } => {
+            let (pooling, similarity) = (Pooling::Cls, Similarity::Dot);
+            write_sentence_transformers(dir, hidden, pooling, similarity, max_length)?;
+            hybrid_files::write(dir, &options, weights)
+        }
     }
-    Ok(())
+}
+
+/// Whether an ELECTRA has the head of a masked language model: a generator, or "Replace MLM".
+fn names_tokens(weights: &Weights) -> bool {
+    weights.params().iter().any(|param| param.name() == "generator_lm_head.bias")
 }
 
 /// The layout that `SentenceTransformer(dir)` loads, in the form that all of its versions read.
@@ -301,10 +346,6 @@ fn write_sentence_transformers(
     similarity: Similarity,
     max_length: usize,
 ) -> io::Result<()> {
-    let module = |idx: usize, path: &str, class: &str| {
-        let kind = format!("sentence_transformers.models.{class}");
-        json!({"idx": idx, "name": idx.to_string(), "path": path, "type": kind})
-    };
     let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
     fs::create_dir_all(dir.join("1_Pooling"))?;
     if similarity == Similarity::Cosine {
@@ -332,6 +373,12 @@ fn write_sentence_transformers(
         "__version__": {}, "prompts": {}, "default_prompt_name": null, "similarity_fn_name": name,
     });
     write_json(&dir.join("config_sentence_transformers.json"), &st)
+}
+
+/// An entry of `modules.json`.
+fn module(idx: usize, path: &str, class: &str) -> serde_json::Value {
+    let kind = format!("sentence_transformers.models.{class}");
+    json!({"idx": idx, "name": idx.to_string(), "path": path, "type": kind})
 }
 
 fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {

@@ -2,14 +2,18 @@
 
 pub mod bag_of_words;
 pub mod contrastive;
+pub mod copy_or_predict;
 pub mod distillation;
 pub mod masked_lm;
+pub mod policy_gradient;
 pub mod replaced_token;
 pub mod span_contrastive;
 
 pub use bag_of_words::bag_of_words;
 pub use contrastive::contrastive;
+pub use copy_or_predict::copy_or_predict;
 pub use distillation::{distillation, distillation_over_batch};
 pub use masked_lm::masked_lm;
-pub use replaced_token::replaced_token;
+pub use policy_gradient::{baseline, policy_gradient};
+pub use replaced_token::{detection_rows, replaced_token};
 pub use span_contrastive::span_contrastive;

@@ -19,3 +19,21 @@ pub fn replaced_token(logits: &Tensor, targets: &Targets) -> Tensor {
     let classes = Tensor::f32(logits.device(), [2, 1], &[0.0, 1.0]);
     ops::linear_cross_entropy(&logits, &classes, None, targets)
 }
+
+/// The class of a token that stands as it was.
+pub const ORIGINAL: u32 = 0;
+/// The class of a token that was replaced.
+pub const REPLACED: u32 = 1;
+
+/// The binary cross-entropy of each row, of which [`replaced_token`] is the mean: −log σ(z) where the class is
+/// [`REPLACED`], −log σ(−z) where it is [`ORIGINAL`].
+///
+/// # Shapes
+/// `logits: [R, 1]`, R `classes` → `[R]`.
+#[track_caller]
+pub fn detection_rows(logits: &Tensor, classes: &[u32]) -> Tensor {
+    let logits = ops::cast(logits, Format::Word);
+    let weights = Tensor::f32(logits.device(), [2, 1], &[0.0, 1.0]);
+    let targets = Targets::new(logits.device(), classes, 2);
+    ops::linear_cross_entropy_rows(&logits, &weights, None, &targets, 0.0)
+}

@@ -8,7 +8,7 @@ use wgrad_engine::device::Format;
 use wgrad_engine::weights::Declarations;
 use wgrad_engine::{Tensor, ops};
 
-use crate::bert::Config;
+use crate::bert::{Config, MlmHead};
 use crate::layers::Linear;
 use crate::retromae::{DecoderQuery, Decoding, RetroMae};
 
@@ -62,11 +62,29 @@ impl DupMae {
     /// `hidden: [B, T, H]`, `pooled`: u32 `[B, T]`, 0 where a token does not count → `[B, V]`. The logits `[B, T, V]` are
     /// never whole in memory. A text with no token that counts has 0 everywhere.
     pub fn bag_of_words(&self, hidden: &Tensor, pooled: &Tensor) -> Tensor {
+        let map = match &self.projection {
+            Some(own) => ToVocabulary::Own(own),
+            None => ToVocabulary::Head(&self.retromae.encoder.head),
+        };
+        map.maxima(hidden, pooled)
+    }
+}
+
+/// Wᴼ, as [`Projection`] says.
+pub(crate) enum ToVocabulary<'a> {
+    Head(&'a MlmHead),
+    Own(&'a Linear),
+}
+
+impl ToVocabulary<'_> {
+    /// `max_t (h_t·Wᴼ)_v` over the tokens that `pooled` marks: `hidden: [B, T, H]`, u32 `[B, T]` → `[B, V]`.
+    pub(crate) fn maxima(&self, hidden: &Tensor, pooled: &Tensor) -> Tensor {
         let word = |x: &Tensor| ops::cast(x, Format::Word);
-        let head = &self.retromae.encoder.head;
-        let maxima = match &self.projection {
-            Some(own) => ops::token_max_pool(&word(hidden), &own.weight, Some(&own.bias), pooled),
-            None => {
+        let maxima = match self {
+            Self::Own(own) => {
+                ops::token_max_pool(&word(hidden), &own.weight, Some(&own.bias), pooled)
+            }
+            Self::Head(head) => {
                 let states = word(&head.transform_all(hidden)); // [B, T, H]
                 ops::token_max_pool(&states, &head.decoder, Some(&head.bias), pooled)
             }

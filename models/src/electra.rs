@@ -24,6 +24,20 @@ pub enum Tying {
     None,
 }
 
+/// What the encoder learns from a text that the generator filled in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// Which tokens were replaced (§2).
+    #[default]
+    ReplacedTokens,
+    /// "Replace MLM" (§3.4): what stood at the tokens that were filled in.
+    ReplaceMlm,
+    /// "All-Tokens MLM" (§3.4): what stood at every token, which a gate may copy from the input.
+    AllTokensMlm,
+    /// As [`Scheme::ReplacedTokens`], of a generator that learns to be found out as little as it can (appendix F).
+    Adversarial,
+}
+
 /// Generator and discriminator, trained together.
 pub struct Electra {
     /// G: proposes tokens.
@@ -33,12 +47,18 @@ pub struct Electra {
 }
 
 impl Electra {
-    /// Declares the discriminator of `config`, and the generator of [`generator_config`].
-    pub fn declare(d: &mut Declarations, config: Config, tying: Tying) -> Self {
+    /// Declares the encoder of `config` with the head of `scheme`, and the generator of [`generator_config`].
+    pub fn declare(d: &mut Declarations, config: Config, tying: Tying, scheme: Scheme) -> Self {
         let generator = generator_config(&config);
-        let discriminator = Discriminator::declare(d, config);
+        let head = match scheme {
+            Scheme::ReplacedTokens | Scheme::Adversarial => Task::Detection,
+            Scheme::ReplaceMlm => Task::Words,
+            Scheme::AllTokensMlm => Task::WordsOrCopies,
+        };
+        let discriminator = Discriminator::declare(d, config, head);
         let shared = &discriminator.electra.embeddings;
-        let generator = d.under("generator", |d| Generator::declare(d, generator, shared, tying));
+        let generator =
+            d.under("generator", |d| Generator::declare(d, generator, shared, (tying, scheme)));
         Self { generator, discriminator }
     }
 }
@@ -67,41 +87,63 @@ pub fn generator_config(config: &Config) -> Config {
 pub struct Generator {
     /// Its encoder.
     pub electra: Bert,
+    /// Its head, over the word table that its input reads, too.
+    pub head: WordHead,
+    /// w of b = −log σ(wᵀ·h), what an adversarial generator expects of a draw (appendix F).
+    pub baseline: Option<Linear>,
+}
+
+impl Generator {
+    fn declare(
+        d: &mut Declarations,
+        config: Config,
+        shared: &Embeddings,
+        (tying, scheme): (Tying, Scheme),
+    ) -> Self {
+        let c = &config;
+        let sizes = [c.hidden_size, 1];
+        let baseline = (scheme == Scheme::Adversarial)
+            .then(|| Linear::declare(d, "baseline", sizes, c.initializer_range));
+        let embeddings = d.under("electra", |d| match tying {
+            Tying::All => shared.clone(),
+            Tying::Token => {
+                let words = shared.word_embeddings.clone();
+                d.under("embeddings", |d| Embeddings::over(d, c, words))
+            }
+            Tying::None => d.under("embeddings", |d| Embeddings::declare(d, c)),
+        });
+        let head = WordHead::declare(d, c, embeddings.word_embeddings.clone());
+        let electra = d.under("electra", |d| Bert::over(d, config, embeddings));
+        Self { electra, head, baseline }
+    }
+}
+
+/// The head of a masked language model, as `ElectraForMaskedLM` has it.
+pub struct WordHead {
     dense: Linear,
     norm: LayerNorm,
-    /// `[V, E]`: the word table that its input reads, too.
+    /// `[V, E]`: a word table of embeddings.
     pub decoder: Param,
     /// `[V]`.
     pub bias: Param,
 }
 
-impl Generator {
-    fn declare(d: &mut Declarations, config: Config, shared: &Embeddings, tying: Tying) -> Self {
-        let c = &config;
+impl WordHead {
+    fn declare(d: &mut Declarations, c: &Config, decoder: Param) -> Self {
         let (h, e, sigma) = (c.hidden_size, c.embedding_size(), c.initializer_range);
-        let dense = Linear::declare(d, "generator_predictions.dense", [h, e], sigma);
-        let norm = LayerNorm::declare(d, "generator_predictions.LayerNorm", e, c.layer_norm_eps);
-        let bias = d.param("generator_lm_head.bias", [c.vocab_size], Init::Constant(0.0));
-        let electra = d.under("electra", |d| {
-            let c = &config;
-            let embeddings = match tying {
-                Tying::All => shared.clone(),
-                Tying::Token => d.under("embeddings", |d| {
-                    Embeddings::over(d, c, shared.word_embeddings.clone())
-                }),
-                Tying::None => d.under("embeddings", |d| Embeddings::declare(d, c)),
-            };
-            Bert::over(d, config, embeddings)
-        });
-        let decoder = electra.embeddings.word_embeddings.clone();
-        Self { electra, dense, norm, decoder, bias }
+        Self {
+            dense: Linear::declare(d, "generator_predictions.dense", [h, e], sigma),
+            norm: LayerNorm::declare(d, "generator_predictions.LayerNorm", e, c.layer_norm_eps),
+            decoder,
+            bias: d.param("generator_lm_head.bias", [c.vocab_size], Init::Constant(0.0)),
+        }
     }
 
-    /// LN(GELU(W·h + b)) at the masked rows, which meets the word table: `hidden: [B, T, H]` → `[R, E]`.
+    /// LN(GELU(W·h + b)) at some rows, which meets the word table: `hidden: [B, T, H]` → `[R, E]`.
     ///
     /// The function is the erf form of GELU whatever `hidden_act` says, as in transformers.
-    pub fn transform(&self, hidden: &Tensor, masked: &Rows) -> Tensor {
-        let x = self.dense.forward_gelu(&rows_of(hidden, masked), Gelu::Erf);
+    pub fn transform(&self, hidden: &Tensor, rows: &Rows) -> Tensor {
+        let x = self.dense.forward_gelu(&rows_of(hidden, rows), Gelu::Erf);
         self.norm.forward(&x)
     }
 
@@ -117,25 +159,69 @@ impl Generator {
     }
 }
 
-/// D: the encoder with a head that says how sure it is that a token was replaced.
+/// D: the encoder that is kept, with what it is trained by.
 pub struct Discriminator {
     /// The encoder.
     pub electra: Bert,
+    /// What it says of its tokens.
+    pub head: Head,
+}
+
+/// What an encoder says of its tokens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Task {
+    /// Whether they were replaced.
+    Detection,
+    /// What stood there.
+    Words,
+    /// What stood there, or that it stands there still.
+    WordsOrCopies,
+}
+
+/// The parameters of a [`Task`].
+pub enum Head {
+    /// `discriminator_predictions`.
+    Detection(DetectionHead),
+    /// `generator_predictions` and `generator_lm_head`, as `ElectraForMaskedLM`.
+    Words(WordHead),
+    /// The same, and `copy_gate`, a linear map of the state: the paper asks for "a sigmoid layer" and no more.
+    WordsOrCopies(WordHead, Linear),
+}
+
+impl Discriminator {
+    /// Declares the encoder, and the head of its task.
+    pub fn declare(d: &mut Declarations, config: Config, task: Task) -> Self {
+        let electra = Bert::declare(d, config);
+        let c = &electra.config;
+        let words = |d: &mut Declarations| {
+            WordHead::declare(d, c, electra.embeddings.word_embeddings.clone())
+        };
+        let head = match task {
+            Task::Detection => Head::Detection(DetectionHead::declare(d, c)),
+            Task::Words => Head::Words(words(d)),
+            Task::WordsOrCopies => {
+                let gate = Linear::declare(d, "copy_gate", [c.hidden_size, 1], c.initializer_range);
+                Head::WordsOrCopies(words(d), gate)
+            }
+        };
+        Self { electra, head }
+    }
+}
+
+/// How sure the encoder is that a token was replaced.
+pub struct DetectionHead {
     dense: Linear,
     dense_prediction: Linear,
     activation: Activation,
 }
 
-impl Discriminator {
-    fn declare(d: &mut Declarations, config: Config) -> Self {
-        let (h, sigma, activation) =
-            (config.hidden_size, config.initializer_range, config.hidden_act);
-        let electra = Bert::declare(d, config);
+impl DetectionHead {
+    fn declare(d: &mut Declarations, c: &Config) -> Self {
+        let (h, sigma) = (c.hidden_size, c.initializer_range);
         d.under("discriminator_predictions", |d| Self {
-            electra,
             dense: Linear::declare(d, "dense", [h, h], sigma),
             dense_prediction: Linear::declare(d, "dense_prediction", [h, 1], sigma),
-            activation,
+            activation: c.hidden_act,
         })
     }
 
@@ -149,7 +235,7 @@ impl Discriminator {
 }
 
 /// Some rows of `[B, T, H]` → `[R, H]`.
-fn rows_of(hidden: &Tensor, rows: &Rows) -> Tensor {
+pub fn rows_of(hidden: &Tensor, rows: &Rows) -> Tensor {
     let (n, channels) = hidden.shape().rows_and_last();
     ops::gather_rows(&hidden.reshape([n, channels]), rows)
 }

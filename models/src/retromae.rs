@@ -1,5 +1,5 @@
-//! RetroMAE (Xiao et al. 2022, arXiv:2205.12035): an encoder whose `[CLS]` vector must let a one-layer decoder
-//! rebuild a heavily masked sentence.
+//! RetroMAE (Xiao et al. 2022, arXiv:2205.12035): an encoder whose `[CLS]` vector must let a weak decoder rebuild a
+//! heavily masked sentence.
 //!
 //! Follows the authors' code (staoxiao/RetroMAE at ee37587) where it differs from the paper; each difference
 //! is a choice in [`DecoderQuery`] and [`Decoding`].
@@ -27,18 +27,22 @@ pub enum DecoderQuery {
 /// Which decoder of the paper.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Decoding {
-    /// §2.3: two streams, and a visibility of its own for every row.
+    /// §2.3: two streams, and a visibility of its own for every row; one layer.
     #[default]
     Enhanced,
     /// §2.2: the masked sentence with the `[CLS]` vector in front, under self-attention.
-    Basic,
+    Basic {
+        /// Layers of the decoder, one at least; the paper tries 1 to 3 (§3.3).
+        layers: usize,
+    },
 }
 
-/// BERT with a decoder of one layer; the decoder's parameters stand under `c_head.`.
+/// BERT with a decoder: its first layer stands under `c_head.`, where the authors' code has its one, and further ones under
+/// `c_head.1.`, `c_head.2.`.
 pub struct RetroMae {
     /// The encoder, and the head that both losses share.
     pub encoder: MaskedLm,
-    decoder: Layer,
+    decoder: Vec<Layer>,
     /// H₁.
     pub query: DecoderQuery,
     /// Which decoder.
@@ -54,13 +58,20 @@ impl RetroMae {
         decoding: Decoding,
     ) -> Self {
         let encoder = MaskedLm::declare(d, config);
-        let decoder = d.under("c_head", |d| Layer::declare(d, &encoder.bert.config));
+        let layers = match decoding {
+            Decoding::Enhanced => 1,
+            Decoding::Basic { layers } => layers,
+        };
+        let name = |l: usize| if l == 0 { "c_head".into() } else { format!("c_head.{l}") };
+        let config = &encoder.bert.config;
+        let layer = |l| d.under(&name(l), |d| Layer::declare(d, config));
+        let decoder = (0..layers).map(layer).collect();
         Self { encoder, decoder, query, decoding }
     }
 
     /// The decoder's last state: the encoder's states `[B, T, H]` and the decoder's `inputs` → `[B, T, H]`.
     ///
-    /// `visible` says which inputs each row may see: the per-row bits of enhanced decoding.
+    /// `visible` says which inputs each row may see: the per-row bits of enhanced decoding, all but padding of basic.
     pub fn decode(
         &self,
         encoded: &Tensor,
@@ -76,11 +87,16 @@ impl RetroMae {
 
         let words = self.encoder.bert.embeddings.forward(inputs, mode).reshape([b * t, h]);
         let context = ops::replace_rows(&words, &firsts, &sentence).reshape([b, t, h]); // H₂
-        let query = match self.decoding {
-            Decoding::Basic => context.clone(),
-            Decoding::Enhanced => self.query_stream(&sentence, inputs, mode), // H₁
-        };
-        self.decoder.forward(&query, &context, visible, mode)
+        let layers = &self.decoder;
+        match self.decoding {
+            Decoding::Enhanced => {
+                let query = self.query_stream(&sentence, inputs, mode); // H₁
+                layers[0].forward(&query, &context, visible, mode)
+            }
+            Decoding::Basic { .. } => {
+                layers.iter().fold(context, |x, layer| layer.forward(&x, &x, visible, mode))
+            }
+        }
     }
 
     /// H₁ = [h + p₀, …, h + p_T]: the sentence vector at every position; `sentence: [B, H]` → `[B, T, H]`.

@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use wgrad_engine::file::{HostTensor, serialize};
+use wgrad_engine::file::{HostTensor, Values, serialize};
 
 use super::{Failure, Global};
 use crate::data::atomic;
 use crate::data::beir;
 use crate::data::text::{TextLayout, documents};
 use crate::retrieval::encode::Encoder;
+use crate::retrieval::hybrid::{HybridEncoder, Passages, Queries};
 
 /// Encodes texts.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Example:  wgrad encode --model runs/retriever/model --input beir/squadshifts --kind passage --out p.safetensors
 
-The ids stand beside the vectors, one a line, in p.ids.txt.")]
+The ids stand beside the vectors, one a line, in p.ids.txt. A hybrid retriever adds what a text says of the vocabulary:
+`words` [M, V] of queries, `word_indices` and `word_values` [N, K] of passages.")]
 pub struct Args {
     /// The model.
     #[arg(long, value_name = "DIR")]
@@ -55,30 +57,73 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         return Err("--batch-size is 0, expected 1 or more".into());
     }
     let device = global.open()?;
-    let encoder = Encoder::open(&device, &args.model)?;
     let bar = super::training::bar(global, "encoding", texts.len());
-    let limit = encoder.model.encoder.config().max_position_embeddings;
-    let default = encoder.max_length.unwrap_or(LONGEST[usize::from(!query)]);
-    let longest = args.max_length.unwrap_or(default.min(limit));
-    if !(SHORTEST..=limit).contains(&longest) {
-        let bounds = format!("{SHORTEST} to the model's max_position_embeddings {limit}");
-        return Err(format!("--max-length is {longest}, expected {bounds}").into());
-    }
     let done = |count| bar.set_position(count as u64);
-    let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
+    let (tensors, width) = match HybridEncoder::open(&device, &args.model)? {
+        None => {
+            let encoder = Encoder::open(&device, &args.model)?;
+            let limit = encoder.model.encoder.config().max_position_embeddings;
+            let longest = longest(args, encoder.max_length, limit)?;
+            let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
+            (parts([("embeddings", vectors, encoder.width())]), encoder.width())
+        }
+        Some(encoder) => {
+            let limit = encoder.model.bert.config.max_position_embeddings;
+            let longest = longest(args, encoder.max_length, limit)?;
+            let tensors = if query {
+                let Queries { dense, words, widths } =
+                    encoder.queries(&texts, longest, args.batch_size, done)?;
+                parts([("embeddings", dense, widths[0]), (WORDS, words, widths[1])])
+            } else {
+                let Passages { dense, indices, values, widths } =
+                    encoder.passages(&texts, longest, args.batch_size, done)?;
+                let mut tensors =
+                    parts([("embeddings", dense, widths[0]), (VALUES, values, widths[1])]);
+                let shape = vec![texts.len(), widths[1]];
+                let values = Values::I64(indices.into_iter().map(i64::from).collect());
+                tensors.insert(INDICES.to_string(), HostTensor { shape, values });
+                tensors
+            };
+            (tensors, encoder.model.options.width)
+        }
+    };
     bar.finish_and_clear();
-    let shape = vec![texts.len(), encoder.width()];
-    let tensors = BTreeMap::from([("embeddings".to_string(), HostTensor::f32(shape, vectors))]);
     atomic::write_file(&ids_path(&args.out), (ids.join("\n") + "\n").as_bytes())?;
     atomic::write_file(&args.out, &serialize(&tensors))?;
     super::profile::finish(global, &device)?;
-    let (n, d) = (texts.len(), encoder.width());
+    let (n, d) = (texts.len(), width);
     if global.json {
         println!("{}", serde_json::json!({"texts": n, "width": d, "out": args.out}));
     } else {
         println!("{n} vectors of {d} numbers in {}", args.out.display());
     }
     Ok(())
+}
+
+/// μ of hybrid queries, f32 `[M, V]`.
+pub const WORDS: &str = "words";
+/// The entries that hybrid passages keep, i32 `[N, K]`.
+pub const INDICES: &str = "word_indices";
+/// μ at these, f32 `[N, K]`.
+pub const VALUES: &str = "word_values";
+
+/// Tensors of rows of a width.
+fn parts<const N: usize>(parts: [(&str, Vec<f32>, usize); N]) -> BTreeMap<String, HostTensor> {
+    let tensor = |(name, values, width): (&str, Vec<f32>, usize)| {
+        (name.to_string(), HostTensor::f32([values.len() / width, width], values))
+    };
+    parts.into_iter().map(tensor).collect()
+}
+
+/// Tokens of the longest text.
+fn longest(args: &Args, trained: Option<usize>, limit: usize) -> Result<usize, Failure> {
+    let default = trained.unwrap_or(LONGEST[usize::from(args.kind != "query")]);
+    let longest = args.max_length.unwrap_or(default.min(limit));
+    if !(SHORTEST..=limit).contains(&longest) {
+        let bounds = format!("{SHORTEST} to the model's max_position_embeddings {limit}");
+        return Err(format!("--max-length is {longest}, expected {bounds}").into());
+    }
+    Ok(longest)
 }
 
 /// The file of ids beside a file of vectors: `e.safetensors` → `e.ids.txt`.

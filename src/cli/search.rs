@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 
 use wgrad_engine::file::TensorFile;
 
-use super::encode::ids_path;
+use super::encode::{INDICES, VALUES, WORDS, ids_path};
 use super::{Failure, Global};
+use crate::retrieval::hybrid::{self, Passages, Queries};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Run, write_run};
 
@@ -31,9 +32,15 @@ pub struct Args {
 
 /// Vectors with their ids.
 struct Vectors {
+    file: TensorFile,
     ids: Vec<String>,
     width: usize,
-    values: Vec<f32>,
+}
+
+impl Vectors {
+    fn values(&self) -> &[f32] {
+        self.file.floats("embeddings").expect("it was read").1
+    }
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -51,7 +58,25 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let bar = super::training::bar(global, "searching", queries.ids.len());
     let done = |count| bar.set_position(count as u64);
     let (width, k) = (queries.width, args.top_k);
-    let results = search(&device, width, &queries.values, &passages.values, k, done);
+    let results = match (words(&queries)?, kept(&passages)?) {
+        (None, None) => search(&device, width, queries.values(), passages.values(), k, done),
+        (Some(queries), Some(passages)) => {
+            check_entries(&args.passages, &passages, queries.widths[1])?;
+            hybrid::search(&device, &queries, &passages, k, done)
+        }
+        (queries, _) => {
+            let (missing, of) = match queries {
+                Some(_) => ([INDICES, VALUES].join(" and "), &args.passages),
+                None => (WORDS.to_string(), &args.queries),
+            };
+            return Err(format!(
+                "{}: expected {missing} of a hybrid representation, found embeddings alone; encode queries with \
+                 --kind query and passages with --kind passage, both with one model",
+                of.display()
+            )
+            .into());
+        }
+    };
     bar.finish_and_clear();
     let hit =
         |(passage, score): (u32, f32)| Hit { docid: passages.ids[passage as usize].clone(), score };
@@ -85,13 +110,71 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     if rows == 0 || width == 0 {
         return Err(format!("{}: found no vectors, expected at least one", path.display()).into());
     }
-    if let Some(at) = values.iter().position(|value| !value.is_finite()) {
-        let (row, value) = (at / width, values[at]);
-        let path = path.display();
-        return Err(format!(
-            "{path}: row {row} holds {value}, expected finite numbers; encode again"
-        )
-        .into());
+    check_finite(path, values, width)?;
+    Ok(Vectors { file, ids, width })
+}
+
+fn check_finite(path: &Path, values: &[f32], width: usize) -> Result<(), Failure> {
+    let Some(at) = values.iter().position(|value| !value.is_finite()) else { return Ok(()) };
+    let (row, value) = (at / width, values[at]);
+    let path = path.display();
+    Err(format!("{path}: row {row} holds {value}, expected finite numbers; encode again").into())
+}
+
+/// Both parts of hybrid queries, if they are that.
+fn words(queries: &Vectors) -> Result<Option<Queries>, Failure> {
+    if !queries.file.tensors.contains_key(WORDS) {
+        return Ok(None);
     }
-    Ok(Vectors { ids, width, values: values.to_vec() })
+    let (vocabulary, words) = rows_of(queries, WORDS, queries.file.floats(WORDS)?)?;
+    check_finite(&queries.file.path, words, vocabulary)?;
+    let (dense, words) = (queries.values().to_vec(), words.to_vec());
+    Ok(Some(Queries { dense, words, widths: [queries.width, vocabulary] }))
+}
+
+/// Both parts of hybrid passages, if they are that.
+fn kept(passages: &Vectors) -> Result<Option<Passages>, Failure> {
+    if !passages.file.tensors.contains_key(INDICES) {
+        return Ok(None);
+    }
+    let (kept, indices) = rows_of(passages, INDICES, passages.file.integers(INDICES)?)?;
+    let (also, values) = rows_of(passages, VALUES, passages.file.floats(VALUES)?)?;
+    if kept != also {
+        let path = passages.file.path.display();
+        return Err(format!("{path}: {VALUES} have {also} columns, {INDICES} {kept}").into());
+    }
+    check_finite(&passages.file.path, values, kept)?;
+    // What is no u32 is no entry of any vocabulary.
+    let entry = |&index: &i64| u32::try_from(index).unwrap_or(u32::MAX);
+    let (indices, values) = (indices.iter().map(entry).collect(), values.to_vec());
+    let (dense, widths) = (passages.values().to_vec(), [passages.width, kept]);
+    Ok(Some(Passages { dense, indices, values, widths }))
+}
+
+/// Columns and numbers of `name`, which has a row for each id.
+fn rows_of<'a, T>(
+    vectors: &Vectors,
+    name: &str,
+    (shape, values): (&[usize], &'a [T]),
+) -> Result<(usize, &'a [T]), Failure> {
+    match shape {
+        &[rows, columns] if rows == vectors.ids.len() && columns > 0 => Ok((columns, values)),
+        _ => {
+            let (path, rows) = (vectors.file.path.display(), vectors.ids.len());
+            Err(format!("{path}: {name} are {shape:?}, expected {rows} rows").into())
+        }
+    }
+}
+
+/// That passages name entries of the queries' vocabulary.
+fn check_entries(path: &Path, passages: &Passages, vocabulary: usize) -> Result<(), Failure> {
+    let is_beyond = |&&index: &&u32| index as usize >= vocabulary;
+    match passages.indices.iter().find(is_beyond) {
+        None => Ok(()),
+        Some(index) => Err(format!(
+            "{}: {INDICES} hold {index}, queries have {vocabulary} entries; encode both with one model",
+            path.display()
+        )
+        .into()),
+    }
 }

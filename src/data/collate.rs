@@ -239,6 +239,11 @@ impl MlmCollator {
         Ok((Masked { original, corrupted, positions, labels }, groups, random))
     }
 
+    /// The id of `[MASK]`.
+    pub(crate) fn mask_id(&self) -> u32 {
+        self.special.mask
+    }
+
     /// Pads masked examples into one batch.
     pub(crate) fn join(&self, masked: &[Masked], examples: &[u32]) -> Result<MlmBatch> {
         let pad = |rows: &[&[u32]]| {

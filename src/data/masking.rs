@@ -106,11 +106,25 @@ pub fn words_per_row(tokens: usize) -> usize {
     tokens.div_ceil(32)
 }
 
+/// How many masks the rows of RetroMAE's decoder share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaskPool {
+    /// A sequence draws this many masks, no more than it has rows, and each row takes one of them, with replacement.
+    Shared(usize),
+    /// Each row draws its own, as the paper.
+    PerRow,
+}
+
+impl MaskPool {
+    /// 256 masks (staoxiao/RetroMAE at ee37587); FlagEmbedding (at 7ed43d6) draws 128.
+    pub const RETROMAE: Self = Self::Shared(256);
+}
+
 /// Draws which columns each decoder row may see, as bits `[T, ceil(T/32)]` into `visible`, of which the first
 /// `length` rows and columns are used and the rest is 0.
 ///
-/// A pool of `min(length, pool)` masks of whole words is drawn at `rate`; row i takes one of them, with replacement,
-/// and also hides column i. So `[CLS]` is seen by every row but its own, and each row hides K or K + 1 columns.
+/// Masks of whole words are drawn as `pool` says; row i takes one of them and also hides column i. So `[CLS]` is seen by
+/// every row but its own, and each row hides K or K + 1 columns.
 ///
 /// # Source
 /// Xiao et al. 2022, arXiv:2205.12035, eq. 7; the pool: staoxiao/RetroMAE, commit `ee37587`,
@@ -119,12 +133,15 @@ pub fn draw_visibility(
     groups: &mut [Range<usize>],
     length: usize,
     budget: usize,
-    pool: usize,
+    pool: MaskPool,
     random: &mut Random,
     visible: &mut [u32],
     row_words: usize,
 ) {
-    let n_masks = length.min(pool);
+    let n_masks = match pool {
+        MaskPool::Shared(masks) => length.min(masks),
+        MaskPool::PerRow => length,
+    };
     // Columns 0..length, seen by all until a mask hides them.
     let mut masks = vec![0u32; n_masks * row_words];
     for mask in masks.chunks_exact_mut(row_words) {
@@ -138,7 +155,10 @@ pub fn draw_visibility(
         });
     }
     for (row, bits) in visible.chunks_exact_mut(row_words).take(length).enumerate() {
-        let drawn = random.below(n_masks as u32) as usize;
+        let drawn = match pool {
+            MaskPool::Shared(_) => random.below(n_masks as u32) as usize,
+            MaskPool::PerRow => row,
+        };
         bits.copy_from_slice(&masks[drawn * row_words..(drawn + 1) * row_words]);
         bits[row / 32] &= !(1 << (row % 32));
     }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_engine::{Device, no_grad};
+use wgrad_models::bert::Config;
 use wgrad_models::encoder::declare;
 use wgrad_models::{InputError, Mode, Pooling, Retriever, Similarity, Tokens, Visible, represent};
 
@@ -93,13 +94,32 @@ pub fn encode(
     how: (Pooling, Similarity),
     ids: &[Vec<u32>],
     (pad, batch_size): (u32, usize),
-    mut done: impl FnMut(usize),
+    done: impl FnMut(usize),
 ) -> Result<Vec<f32>, Error> {
     let config = encoder.config();
     let width = config.hidden_size;
+    let mut vectors = vec![0.0; ids.len() * width];
+    for_batches(device, config, ids, (pad, batch_size), done, |tokens, at| {
+        let (encoded, _) = no_grad(|| represent(encoder, how, tokens, &Mode::evaluation()));
+        for (vector, &at) in encoded.to_f32().chunks_exact(width).zip(at) {
+            vectors[at * width..][..width].copy_from_slice(vector);
+        }
+    })?;
+    Ok(vectors)
+}
+
+/// Calls `encode` with the rows of `ids` in batches, and with which rows these are. Texts of like length share a batch,
+/// the longest first.
+pub(super) fn for_batches(
+    device: &Device,
+    config: &Config,
+    ids: &[Vec<u32>],
+    (pad, batch_size): (u32, usize),
+    mut done: impl FnMut(usize),
+    mut encode: impl FnMut(&Tokens, &[usize]),
+) -> Result<(), Error> {
     let mut order: Vec<usize> = (0..ids.len()).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(ids[at].len()));
-    let mut vectors = vec![0.0; ids.len() * width];
     for (count, batch) in order.chunks(batch_size.max(1)).enumerate() {
         let rows: Vec<&[u32]> = batch.iter().map(|&at| ids[at].as_slice()).collect();
         let limit = config.max_position_embeddings;
@@ -109,13 +129,10 @@ pub fn encode(
         let shape = [padded.rows, padded.tokens];
         let visible = Visible::Lengths(&padded.lengths);
         let tokens = Tokens::new(device, config, shape, &padded.input_ids, None, visible)?;
-        let (encoded, _) = no_grad(|| represent(encoder, how, &tokens, &Mode::evaluation()));
-        for (vector, &at) in encoded.to_f32().chunks_exact(width).zip(batch) {
-            vectors[at * width..][..width].copy_from_slice(vector);
-        }
+        encode(&tokens, batch);
         done((count * batch_size + batch.len()).min(ids.len()));
     }
-    Ok(vectors)
+    Ok(())
 }
 
 /// The names that [`pooling_of`] knows.

@@ -5,17 +5,20 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
-use wgrad_models::{Pooling, Similarity};
+use wgrad_models::bert::Config;
+use wgrad_models::{Pooling, Similarity, hybrid};
 
+use super::Error;
 use super::gradient_cache::cache_chunk;
-use super::objective::{ContrastiveObjective, Objective};
+use super::objective::hybrid::options;
+use super::objective::{ContrastiveObjective, HybridObjective, Objective};
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
-use super::trainer::{Hooks, Outcome, TrainError, train};
+use super::trainer::{Hooks, Outcome, Plan, TrainError, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
-use crate::data::{Loader, PairCollator, Records, Sampler, Tokenizer};
-use crate::retrieval::encode::{POOLINGS, pooling_of};
+use crate::data::{Loader, PairBatch, PairCollator, Records, Sampler, Tokenizer};
+use crate::retrieval::encode::{self, POOLINGS, pooling_of};
 
 /// What fine-tuning reads.
 pub struct Pairs {
@@ -29,6 +32,52 @@ pub struct Pairs {
 
 /// Batches made ahead of the device.
 const AHEAD: usize = 8;
+
+/// What a retriever makes of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Representation {
+    /// One vector.
+    Dense {
+        /// Of all states.
+        how: (Pooling, Similarity),
+        /// Texts that are encoded together, if not all of a batch are.
+        cache_chunk: Option<usize>,
+    },
+    /// A short vector, and entries of the vocabulary.
+    Hybrid(hybrid::Options),
+}
+
+/// What the recipe says of the representation, and τ, what similarities are divided by.
+///
+/// # Errors
+/// [`Error::Setting`] for a value out of range.
+pub fn representation(
+    recipe: &mut Recipe,
+    config: &Config,
+) -> Result<(Representation, f32), Error> {
+    let kind = recipe.choice("representation", &["dense", "hybrid"], "dense")?;
+    let (representation, temperature) = if kind == "hybrid" {
+        recipe.choice("similarity", &["dot"], "dot")?;
+        (Representation::Hybrid(options(recipe, config)?), 1.0)
+    } else {
+        let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
+        let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
+        let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
+        let how = pooling_of(pooling, similarity);
+        (Representation::Dense { how, cache_chunk: cache_chunk(recipe)? }, temperature)
+    };
+    let bounds = "a temperature above 0";
+    Ok((representation, recipe.get_in("temperature", temperature, 1e-4..=1e4, bounds)?))
+}
+
+/// What the batches of every fine-tuning objective have in common.
+struct Settings {
+    batch_size: usize,
+    /// Tokens of the longest query and of the longest passage.
+    lengths: (usize, usize),
+    group_size: usize,
+    workers: usize,
+}
 
 /// Fine-tunes the model of `directory`.
 ///
@@ -50,25 +99,49 @@ pub fn finetune(
     let query_max_length =
         recipe.get_in("query_max_length", 32.min(max_length), 4..=longest, bounds)?;
     let group_size = recipe.get_in("group_size", 1, 1.., "a number of passages above 0")?;
-    let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
-    let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
-    let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
-    let temperature =
-        recipe.get_in("temperature", temperature, 1e-4..=1e4, "a temperature above 0")?;
-    let cache_chunk = cache_chunk(recipe)?;
+    let (representation, temperature) = representation(recipe, &config)?;
     let workers = recipe.get_in("workers", 2, 1.., "a number of threads above 0")?;
     let per_epoch = (pairs.records.len() / batch_size).max(1) as u64;
     let plan = session.plan(recipe, per_epoch, name)?;
     session.record(recipe)?;
 
-    let how = pooling_of(pooling, similarity);
-    let vocabulary = config.vocab_size;
-    let mut objective =
-        ContrastiveObjective::new(device, config, how, (temperature, group_size), plan.seed)?;
-    objective.cache_chunk = cache_chunk;
-    directory.load_into(objective.weights_mut())?;
-
     let lengths = (query_max_length, max_length);
+    let settings = Settings { batch_size, lengths, group_size, workers };
+    let options = (temperature, group_size);
+    match representation {
+        Representation::Dense { how, cache_chunk } => {
+            let mut objective = ContrastiveObjective::new(device, config, how, options, plan.seed)?;
+            objective.cache_chunk = cache_chunk;
+            directory.load_into(objective.weights_mut())?;
+            let (pooling, similarity) = how;
+            let purpose = Purpose::Retriever { pooling, similarity, max_length };
+            run(objective, pairs, &settings, (&plan, session), purpose, |objective, probe| {
+                probe.mrr(device, objective.encoder(), how)
+            })
+        }
+        Representation::Hybrid(parts) => {
+            let mut objective = HybridObjective::new(device, config, parts, options, plan.seed)?;
+            let fresh = directory.load_into(objective.weights_mut())?;
+            session.note_fresh(&directory.path, &fresh);
+            let purpose = Purpose::Hybrid { options: parts, max_length };
+            run(objective, pairs, &settings, (&plan, session), purpose, |objective, probe| {
+                probe.mrr_of_hybrid(device, &objective.model)
+            })
+        }
+    }
+}
+
+/// Trains an objective on pairs; `measure` is its retrieval test.
+fn run<O: Objective<Batch = PairBatch>>(
+    mut objective: O,
+    pairs: &Pairs,
+    settings: &Settings,
+    (plan, session): (&Plan, &Session),
+    purpose: Purpose,
+    measure: impl Fn(&O, &Probe) -> Result<f64, encode::Error>,
+) -> Result<Outcome, TrainError> {
+    let &Settings { batch_size, lengths, group_size, workers } = settings;
+    let vocabulary = objective.encoder().config().vocab_size;
     let collator =
         PairCollator::new(pairs.tokenizer.clone(), vocabulary, lengths, group_size, plan.seed);
     let collator = Arc::new(collator);
@@ -83,24 +156,19 @@ pub fn finetune(
             collator.batch(&records, draw.epoch, &draw.examples)
         })
     };
-    let evaluate = |objective: &ContrastiveObjective| match &pairs.probe {
-        Some(probe) => {
-            let mrr = probe.mrr(device, objective.encoder(), how)?;
-            Ok(vec![("probe_mrr@10".to_string(), mrr)])
-        }
+    let evaluate = |objective: &O| match &pairs.probe {
+        Some(probe) => Ok(vec![("probe_mrr@10".to_string(), measure(objective, probe)?)]),
         None => Ok(Vec::new()),
     };
     let tokenizer = pairs.tokenizer.clone();
-    let (pooling, similarity): (Pooling, Similarity) = how;
-    let save_model = move |objective: &ContrastiveObjective, dir: &Path| {
-        let purpose = Purpose::Retriever { pooling, similarity, max_length };
+    let save_model = move |objective: &O, dir: &Path| {
         checkpoint::write(dir, objective.encoder().config(), objective.weights(), purpose)?;
-        tokenizer.save(dir, max_length).map_err(std::io::Error::other)
+        tokenizer.save(dir, lengths.1).map_err(std::io::Error::other)
     };
     let hooks = Hooks {
         batches: Box::new(batches),
         evaluate: Box::new(evaluate),
         save_model: Box::new(save_model),
     };
-    train(&mut objective, hooks, &plan, session.place(), session.verbosity)
+    train(&mut objective, hooks, plan, session.place(), session.verbosity)
 }

@@ -8,16 +8,16 @@ use wgrad_engine::ops::add;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
-use super::gradient_cache::cache_chunk;
+use super::finetune::{Representation, representation};
 use super::objective::{
     CoCondenserObjective, CondenserObjective, ContrastiveObjective, DupMaeObjective,
-    ElectraObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    ElectraObjective, HybridObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+    XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
 use crate::checkpoint::{self, ModelDirectory};
-use crate::retrieval::encode::{POOLINGS, pooling_of};
 
 /// Every term, gradient and hidden state of one batch.
 ///
@@ -41,17 +41,20 @@ pub fn gradients(
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
         "contrastive" => {
-            let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
-            let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
-            let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
-            let temperature = recipe.get("temperature", temperature)?;
-            let group_size = recipe.get("group_size", 1_usize)?;
-            let cache_chunk = cache_chunk(recipe)?;
+            let (representation, temperature) = representation(recipe, &config)?;
+            let options = (temperature, recipe.get("group_size", 1_usize)?);
             recipe.finish()?;
-            let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
-            let mut objective = ContrastiveObjective::new(device, config, how, options, 0)?;
-            objective.cache_chunk = cache_chunk;
-            collect(objective, directory, batch)
+            match representation {
+                Representation::Dense { how, cache_chunk } => {
+                    let mut objective = ContrastiveObjective::new(device, config, how, options, 0)?;
+                    objective.cache_chunk = cache_chunk;
+                    collect(objective, directory, batch)
+                }
+                Representation::Hybrid(parts) => {
+                    let objective = HybridObjective::new(device, config, parts, options, 0)?;
+                    collect(objective, directory, batch)
+                }
+            }
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }

@@ -126,8 +126,8 @@ fn run<O: Pretraining>(
     let batching = Batching { tokenizer, vocabulary, max_length, seed: plan.seed };
     let batch = objective.collate(recipe, &batching)?;
     session.record(recipe)?;
-    if let Start::Directory(directory) = start {
-        let fresh = directory.load_into(objective.weights_mut())?;
+    let fresh = objective.begin(&start)?;
+    if let Start::Directory(directory) = &start {
         session.note_fresh(&directory.path, &fresh);
     }
     let batch = Arc::new(batch);

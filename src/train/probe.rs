@@ -1,10 +1,11 @@
 //! A small retrieval test during training: it answers "when do I stop?", which no loss does.
 
 use wgrad_engine::Device;
-use wgrad_models::{Encoder, Pooling, Similarity};
+use wgrad_models::{Encoder, Hybrid, Pooling, Similarity};
 
 use crate::data::TokenBlocks;
 use crate::retrieval::encode::{self, encode};
+use crate::retrieval::hybrid;
 use crate::retrieval::search::search;
 
 /// Queries with the one passage that answers each, and further passages.
@@ -75,13 +76,28 @@ impl Probe {
             |ids: &[Vec<u32>]| encode(device, encoder, how, ids, (self.pad, BATCH), |_| {});
         let (queries, passages) = (vectors(&self.queries)?, vectors(&self.passages)?);
         let width = encoder.config().hidden_size;
-        let results = search(device, width, &queries, &passages, DEPTH, |_| {});
+        Ok(self.score(&search(device, width, &queries, &passages, DEPTH, |_| {})))
+    }
+
+    /// MRR@10 of the answers, by exact search with both parts of a hybrid representation.
+    ///
+    /// # Errors
+    /// As [`encode()`].
+    pub fn mrr_of_hybrid(&self, device: &Device, model: &Hybrid) -> Result<f64, encode::Error> {
+        let batches = (self.pad, BATCH);
+        let queries = hybrid::queries(device, model, &self.queries, batches, |_| {})?;
+        let passages = hybrid::passages(device, model, &self.passages, batches, |_| {})?;
+        Ok(self.score(&hybrid::search(device, &queries, &passages, DEPTH, |_| {})))
+    }
+
+    /// The mean of 1 / rank of each query's answer among what was found for it.
+    fn score(&self, results: &[Vec<(u32, f32)>]) -> f64 {
         let reciprocal = |(hits, answer): (&Vec<(u32, f32)>, &u32)| {
             let rank = hits.iter().position(|(passage, _)| passage == answer);
             rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64)
         };
         // Not `sum`, which is −0 over nothing found.
         let sum = results.iter().zip(&self.answers).map(reciprocal).fold(0.0, |sum, r| sum + r);
-        Ok(sum / self.queries.len().max(1) as f64)
+        sum / self.queries.len().max(1) as f64
     }
 }

@@ -21,6 +21,13 @@ fn an_unknown_setting_names_the_closest() {
     refused(&world, &format!("{line} --recipe recipe.toml"), &expected);
     world.write("recipe.toml", "steps = 1\nsteps: 2\n");
     refused(&world, &format!("{line} --recipe recipe.toml"), &["recipe.toml:2: "]);
+    let line = format!("{PRETRAIN} --objective retromae --steps 1");
+    let expected = "expected 1, found 2; only decoding=basic has more";
+    refused(&world, &format!("{line} --set decoder_layers=2"), &["decoder_layers", expected]);
+    let expected = "expected a number of masks above 0, or per_row";
+    refused(&world, &format!("{line} --set mask_pool=0"), &["--set mask_pool=0", expected]);
+    let basic = format!("{line} --set decoding=basic --set mask_pool=8");
+    refused(&world, &basic, &["--set mask_pool=8 is no setting here"]);
     // Settings of one objective are none of another's.
     let line = format!("{PRETRAIN} --objective mlm --steps 1 --set decoder_mask=0.5");
     refused(&world, &line, &["--set decoder_mask=0.5 is no setting here"]);

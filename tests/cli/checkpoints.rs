@@ -7,14 +7,15 @@ use std::path::Path;
 use wgrad::checkpoint::{ModelDirectory, Purpose, write};
 use wgrad::train::objective::electra::Judged;
 use wgrad::train::objective::{
-    Bag, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective, Objective,
-    RetroMaeObjective,
+    Bag, ContrastiveObjective, DupMaeObjective, ElectraObjective, HybridObjective, MlmObjective,
+    Objective, RetroMaeObjective,
 };
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_models::bert::Config;
 use wgrad_models::dupmae::Projection;
 use wgrad_models::electra::Tying;
+use wgrad_models::hybrid::{Options, Saturation, Speakers};
 use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Pooling, Similarity};
 
@@ -40,6 +41,11 @@ fn retromae(seed: u64) -> RetroMaeObjective {
     RetroMaeObjective::new(&Device::cpu(), config(), DecoderQuery::PosAdd, Decoding::Enhanced, seed)
 }
 
+fn basic(layers: usize, seed: u64) -> RetroMaeObjective {
+    let decoding = Decoding::Basic { layers };
+    RetroMaeObjective::new(&Device::cpu(), config(), DecoderQuery::PosAdd, decoding, seed)
+}
+
 fn dupmae(seed: u64) -> DupMaeObjective {
     let how = (DecoderQuery::PosAdd, Projection::Own);
     DupMaeObjective::new(&Device::cpu(), config(), how, Bag::default(), seed)
@@ -58,14 +64,51 @@ fn retriever(seed: u64) -> ContrastiveObjective {
         .expect("a BERT of any size")
 }
 
+fn hybrid_options() -> Options {
+    Options {
+        width: 6,
+        entries: 5,
+        projection: Projection::MlmHead,
+        speakers: Speakers::All,
+        saturation: Saturation::Log1p,
+    }
+}
+
+fn hybrid(seed: u64) -> HybridObjective {
+    HybridObjective::new(&Device::cpu(), config(), hybrid_options(), (1.0, 1), seed)
+        .expect("a BERT of any size")
+}
+
+#[test]
+fn a_directory_says_what_its_hybrid_is_made_of() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    for projection in [Projection::MlmHead, Projection::Own] {
+        let options = Options { projection, ..hybrid_options() };
+        let written = HybridObjective::new(&Device::cpu(), config(), options, (1.0, 1), 1);
+        let written = written.expect("a BERT of any size");
+        let purpose = Purpose::Hybrid { options, max_length: 12 };
+        write(folder.path(), &config(), written.weights(), purpose).expect("writable");
+        let directory = ModelDirectory::open(folder.path()).expect("it was just written");
+        assert_eq!(directory.hybrid().expect("it was just written"), Some(options));
+    }
+    fs::write(folder.path().join("hybrid.json"), "{\"top_k\": 5}").expect("writable");
+    let directory = ModelDirectory::open(folder.path()).expect("the model is whole");
+    let message = directory.hybrid().expect_err("a key is missing").to_string();
+    assert!(message.contains("hybrid.json: expected an object with top_k"), "{message}");
+}
+
 #[test]
 fn what_is_written_reads_back_to_the_bit() {
     let pooled =
         Purpose::Retriever { pooling: Pooling::Mean, similarity: Similarity::Dot, max_length: 12 };
     round_trip(mlm, Purpose::MaskedLm, None);
     round_trip(retromae, Purpose::MaskedLm, None);
+    round_trip(|seed| basic(3, seed), Purpose::MaskedLm, None);
     round_trip(dupmae, Purpose::MaskedLm, None);
     round_trip(electra, Purpose::MaskedLm, None);
+    let options = hybrid_options();
+    let parts = Purpose::Hybrid { options, max_length: 12 };
+    round_trip(hybrid, parts, Some((Pooling::Cls, Similarity::Dot)));
     round_trip(retriever, pooled, Some((Pooling::Mean, Similarity::Dot)));
 }
 
@@ -148,6 +191,19 @@ fn an_encoder_alone_gives_a_masked_language_model_with_a_fresh_head() {
     assert!(!fresh.is_empty() && fresh.iter().all(|name| name.starts_with("cls.")), "{fresh:?}");
     let (written, read) = (all(&written), all(&read));
     assert!(written.iter().all(|(name, tensor)| read[name] == *tensor), "the encoder is the same");
+}
+
+#[test]
+fn a_decoder_of_one_layer_begins_a_deeper_one() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let (written, mut read) = (retromae(1), basic(3, 2));
+    write(folder.path(), &config(), written.weights(), Purpose::MaskedLm).expect("writable");
+    let directory = ModelDirectory::open(folder.path()).expect("it was just written");
+    let fresh = directory.load_into(read.weights_mut()).expect("heads may be absent");
+    let is_further = |name: &String| ["c_head.1.", "c_head.2."].iter().any(|l| name.starts_with(l));
+    assert!(fresh.len() == 32 && fresh.iter().all(is_further), "{fresh:?}");
+    let (written, read) = (all(&written), all(&read));
+    assert!(written.iter().all(|(name, tensor)| read[name] == *tensor), "all else is the same");
 }
 
 fn rename(tensors: &mut Tensors, name: impl Fn(&str) -> String) {

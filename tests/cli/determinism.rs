@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -20,9 +20,13 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{of_spans} --objective cocondenser --set cache_chunk=5 --out cocondenser"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
+        format!("{BASIC} --out basic"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
+        format!("{ELECTRA} --set variant=all_tokens_mlm --out all-tokens"),
+        format!("{ELECTRA} --set variant=adversarial --out adversarial"),
         format!("{finetune} --out contrastive"),
+        format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");
         for (name, threads) in [("1", "1"), ("2", "2"), ("again", "2")] {

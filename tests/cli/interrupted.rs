@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -14,6 +14,8 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
     let of_spans = PRETRAIN.replace("--max-length 24", "--max-length 10");
+    let fresh = "--config electra.json --tokenizer tokenizer";
+    let second = ELECTRA.replace(fresh, "--init first/model");
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("cocondenser", format!("{of_spans} --objective cocondenser")),
@@ -21,12 +23,18 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("contrastive-cached", format!("{finetune} --set cache_chunk=3")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
+        ("basic", BASIC.to_string()),
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("electra", ELECTRA.to_string()),
+        ("replace", format!("{ELECTRA} --set variant=replace_mlm")),
+        ("adversarial", format!("{ELECTRA} --set variant=adversarial")),
+        ("first", format!("{ELECTRA} --set variant=two_stage")),
+        ("second", format!("{second} --set variant=two_stage --set stage=2")),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),
+        ("hybrid", format!("{finetune} --set representation=hybrid --set top_k=8")),
     ] {
         world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
         let killed = format!("{out}-killed");

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use wgrad_engine::file::TensorFile;
 
-use super::world::{PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World};
 
 /// Keys of what `evaluate --json` prints.
 const MEASURES: [&str; 7] =
@@ -70,6 +70,85 @@ fn text_becomes_a_ranking() {
         // Among 24 passages, 5 at random hold the answer one time in five.
         assert!(found > 0.3, "{run}: recall@10 is {found}");
     }
+}
+
+/// DupMAE's two parts, from pre-training to a ranking.
+#[test]
+fn a_hybrid_ranks_by_both_of_its_parts() {
+    let world = World::new();
+    world.pretrained("dupmae", "dupmae");
+    let finetune = "finetune --data beir --init dupmae/model --batch-size 8 --steps 6 --eval-every 3 \
+                    --set representation=hybrid --set cls_width=6 --set top_k=9 --set temperature=4";
+    world.succeed(&format!("{finetune} --quiet --out hybrid"));
+    has_run_files(&world, "hybrid");
+    let measured = metrics(&world, "hybrid").iter().any(|line| line["probe_mrr@10"].is_number());
+    assert!(measured, "the retrieval test of both parts");
+    for file in ["hybrid.json", "modules.json", "2_Dense/config.json", "2_Dense/model.safetensors"]
+    {
+        assert!(world.path("hybrid/model").join(file).is_file(), "{file} of the retriever");
+    }
+    let model = TensorFile::open(&world.path("hybrid/model/model.safetensors")).expect("a model");
+    assert!(model.tensors.keys().all(|name| !name.starts_with("cls")), "BertModel has no head");
+    let head = TensorFile::open(&world.path("hybrid/model/head.safetensors")).expect("a head");
+    assert_eq!(head.get("cls_projection.weight").expect("the reduction").shape, [6, 16]);
+    assert!(head.get("cls.predictions.bias").is_ok(), "the map to the vocabulary");
+
+    let encode = "encode --model hybrid/model --input beir --quiet --kind";
+    for kind in ["query", "passage"] {
+        world.succeed(&format!("{encode} {kind} --out {kind}.safetensors"));
+    }
+    let open = |name: &str| TensorFile::open(&world.path(name)).expect("encode writes safetensors");
+    let (queries, passages) = (open("query.safetensors"), open("passage.safetensors"));
+    assert_eq!(queries.floats("embeddings").expect("a dense part").0, [24, 6]);
+    assert_eq!(queries.floats("words").expect("every entry").0, [24, 120]);
+    assert_eq!(passages.floats("embeddings").expect("a dense part").0, [24, 6]);
+    let (shape, values) = passages.floats("word_values").expect("what passages keep");
+    assert_eq!(shape, [24, 9]);
+    assert!(values.chunks(9).all(|row| row.is_sorted_by(|a, b| a >= b)), "the largest first");
+    let (_, indices) = passages.integers("word_indices").expect("where it stood");
+    assert!(indices.iter().all(|&at| (0..120).contains(&at)), "entries of the vocabulary");
+
+    let search = "search --top-k 5 --quiet --out run.trec --queries query.safetensors --passages";
+    world.succeed(&format!("{search} passage.safetensors"));
+    let measured = world.json("evaluate --qrels beir/qrels/test.tsv --run run.trec");
+    assert!(measured["recall@10"].as_f64().expect("a number") > 0.3, "{measured}");
+    let swapped = world.run(&format!("{search} query.safetensors"));
+    assert_eq!(swapped.code, Some(1));
+    assert!(swapped.stderr.contains("expected word_indices and word_values"), "{}", swapped.stderr);
+
+    // The directory is an encoder that another fine-tuning can begin with.
+    world.succeed(
+        "finetune --data beir --init hybrid/model --batch-size 8 --steps 1 --out again --quiet",
+    );
+    let cosine = format!("{finetune} --out refused --set similarity=cosine");
+    assert!(world.run(&cosine).stderr.contains("expected one of dot"), "the paper's score is one");
+}
+
+/// The second of ELECTRA's two stages begins with the first one's network, twice: it copies one and keeps the other.
+#[test]
+fn a_second_stage_begins_where_the_first_ended() {
+    let world = World::new();
+    let stage = |number: u32| format!("{ELECTRA} --set variant=two_stage --set stage={number}");
+    let refused = world.run(&format!("{} --steps 1 --out refused", stage(2)));
+    assert!(refused.stderr.contains("pass --init RUN/model"), "{}", refused.stderr);
+    world.succeed(&format!("{} --steps 3 --out first", stage(1)));
+    let second =
+        stage(2).replace("--config electra.json --tokenizer tokenizer", "--init first/model");
+    world.succeed(&format!("{second} --steps 2 --learning-rate 0 --out second"));
+    let open =
+        |name: &str| TensorFile::open(&world.path(name)).expect("a run leaves a model").tensors;
+    let (first, second) =
+        (open("first/model/model.safetensors"), open("second/model/model.safetensors"));
+    let mut shared = 0;
+    for (name, tensor) in second.iter().filter(|(name, _)| name.starts_with("electra.")) {
+        assert!(first[name] == *tensor, "{name} is not the first stage's");
+        shared += 1;
+    }
+    assert!(shared > 20 && shared < first.len(), "{shared} tensors of the encoder");
+    assert!(second.keys().any(|name| name.starts_with("discriminator_predictions.")));
+    let config: Value =
+        serde_json::from_str(&world.read("first/model/config.json")).expect("config.json is JSON");
+    assert_eq!(config["architectures"], json!(["ElectraForMaskedLM"]));
 }
 
 /// What the directory says to others, `max_seq_length` of sentence-transformers, holds for wgrad too.

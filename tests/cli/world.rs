@@ -25,6 +25,11 @@ pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --toke
 pub const ELECTRA: &str = "pretrain --data text.txt --config electra.json --tokenizer tokenizer \
                            --batch-size 8 --max-length 24 --quiet --objective electra";
 
+/// The same by RetroMAE's basic decoding, with a decoder of two layers.
+pub const BASIC: &str = "pretrain --data text.txt --config config.json --tokenizer tokenizer \
+                         --batch-size 8 --max-length 24 --quiet --objective retromae \
+                         --set decoding=basic --set decoder_layers=2 --set decoder_mask=0.7";
+
 /// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,

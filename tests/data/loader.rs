@@ -7,7 +7,8 @@ use std::time::Instant;
 use wgrad::data::collate::{Counted, Unit};
 use wgrad::data::masking::{Corruption, budget};
 use wgrad::data::{
-    Error, Loader, MlmCollator, Padding, RetroMaeBatch, RetroMaeCollator, Sampler, TokenBatch,
+    DecoderMasks, Error, Loader, MlmCollator, Padding, RetroMaeBatch, RetroMaeCollator, Sampler,
+    TokenBatch,
 };
 
 use super::{blocks, small_tokenizer, wikipedia};
@@ -94,6 +95,33 @@ fn retromae_labels_every_token_between_the_special_ones() {
     assert_eq!(batch.decoder_visible.len(), 2 * 16);
     // Row 1 of the short text: [CLS] dog [SEP]; its own column is hidden, and it is the one word.
     assert_eq!(batch.decoder_visible[16..20], [0b100, 0b101, 0b001, 0]);
+}
+
+#[test]
+fn basic_decoding_masks_whole_words_and_asks_for_them() {
+    let tokenizer = small_tokenizer();
+    let blocks = blocks(&["the cat zzz unwantedly sat", "dog"], 64);
+    let mut collator = RetroMaeCollator::new(&tokenizer, 23, 64, 1);
+    let enhanced = collator.batch(&blocks, 0, &[0, 1]).unwrap();
+    collator.masks = DecoderMasks::Tokens;
+    let batch = collator.batch(&blocks, 0, &[0, 1]).unwrap();
+    assert_eq!(batch.encoder, enhanced.encoder, "the encoder's masks are the same");
+    assert!(batch.decoder_visible.is_empty());
+    // Half of [CLS] the cat zzz un ##want ##ed ##ly sat [SEP], and half of [CLS] dog [SEP], rounded to even.
+    let in_first = batch.decoder_label_positions.iter().filter(|&&at| at < 16).count();
+    assert!((4..=5).contains(&in_first), "{:?}", batch.decoder_label_positions);
+    assert_eq!(batch.decoder_label_positions[in_first..], [17]);
+    let (original, mask) = (&batch.encoder.original_ids, tokenizer.special().mask);
+    let mut labels = batch.decoder_label_positions.iter().zip(&batch.decoder_labels).peekable();
+    for (at, (&id, &was)) in batch.decoder_input_ids().iter().zip(original).enumerate() {
+        match labels.next_if(|(position, _)| **position as usize == at) {
+            Some((_, &label)) => assert_eq!((id, label), (mask, was)),
+            None => assert_eq!(id, was),
+        }
+    }
+    let word = 4..8; // un ##want ##ed ##ly
+    let masked = word.filter(|&at| batch.decoder_input_ids()[at] == mask).count();
+    assert!(masked == 0 || masked == 4, "{masked} of 4 pieces are masked");
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use wgrad::data::masking::{
-    Corruption, budget, draw_visibility, sample_words, word_groups, words_per_row,
+    Corruption, MaskPool, budget, draw_visibility, sample_words, word_groups, words_per_row,
 };
 use wgrad::data::random::{Purpose, Random};
 
@@ -155,14 +155,14 @@ fn visibility_follows_retromae() {
     let mut counts = vec![0u32; length];
     let trials = 100;
     for trial in 0..3 * trials {
-        let pool = [1, 8, 256][trial as usize % 3];
+        let masks = [1, 8, 256][trial as usize % 3];
         let mut visible = vec![0; tokens * row_words];
         let mut shuffled = groups.clone();
         draw_visibility(
             &mut shuffled,
             length,
             hidden,
-            pool,
+            MaskPool::Shared(masks),
             &mut random(trial),
             &mut visible,
             row_words,
@@ -190,12 +190,12 @@ fn visibility_follows_retromae() {
                 let n = word.clone().filter(|j| mask.contains(j)).count();
                 assert!(n == 0 || n == 2 || word.contains(&i), "row {i} hides {n} of {word:?}");
             }
-            if pool == 256 {
+            if masks == 256 {
                 mask.iter().for_each(|&j| counts[j] += 1);
             }
             if i == 0 {
                 first = mask;
-            } else if pool == 1 {
+            } else if masks == 1 {
                 assert!(first.iter().filter(|&&j| j != i).eq(&mask), "row {i} takes another mask");
             }
         }
@@ -204,5 +204,38 @@ fn visibility_follows_retromae() {
     let expected = trials as f64 * 39.0 * 20.0 / 38.0;
     for &count in &counts[1..39] {
         assert!((f64::from(count) / expected - 1.0).abs() < 0.1, "{counts:?}");
+    }
+}
+
+/// Rows that share 256 masks sometimes share one; rows with their own never look at another's.
+#[test]
+fn a_row_of_its_own_draws_its_own_mask() {
+    let (length, row_words) = (66, words_per_row(66)); // 64 words of one token: no two masks of 33 are alike by chance
+    let groups: Vec<_> = (1..65).map(|at| at..at + 1).collect();
+    for (pool, alike) in [
+        (MaskPool::PerRow, 0..=0),
+        (MaskPool::Shared(1000), 20..=28), // of 66 draws among 66, 66·(1 − 1/e) = 42 differ
+        (MaskPool::Shared(8), 58..=59),
+    ] {
+        let mut repeats = 0;
+        let trials = 50;
+        for trial in 0..trials {
+            let mut visible = vec![0; length * row_words];
+            let (mut words, mut random) = (groups.clone(), random(trial));
+            let hidden = budget(length, 0.5);
+            draw_visibility(&mut words, length, hidden, pool, &mut random, &mut visible, row_words);
+            let masks: Vec<&[u32]> = visible.chunks_exact(row_words).collect();
+            // The bit of its own column says nothing of the mask.
+            for row in 0..length {
+                let others = |other: usize| {
+                    (0..length).all(|at| {
+                        let bit = |row: &[u32]| row[at / 32] >> (at % 32) & 1;
+                        at == row || at == other || bit(masks[row]) == bit(masks[other])
+                    })
+                };
+                repeats += usize::from((0..row).any(others));
+            }
+        }
+        assert!(alike.contains(&(repeats / trials as usize)), "{pool:?}: {repeats} in {trials}");
     }
 }

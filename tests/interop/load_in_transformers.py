@@ -62,7 +62,7 @@ def load_encoder(directory, report):
         load_model(transformers.AutoModelForMaskedLM, directory, report)
     elif architecture.endswith("ForPreTraining"):
         load_model(transformers.AutoModelForPreTraining, directory, report)
-    heads = ("cls.", "discriminator_predictions.", "lm_loss.")
+    heads = ("cls.", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.", "lm_loss.")
     options = {"add_pooling_layer": pooler} if config["model_type"] == "bert" else {}
     return load_model(transformers.AutoModel, directory, report, foreign=heads, **options)
 
@@ -132,6 +132,43 @@ def check_retriever(directory, texts_path, embeddings_path, report):
     report_output("embeddings", load_file(embeddings_path)["embeddings"], ref, report)
 
 
+def check_words(directory, texts_path, embeddings_path, report):
+    """What a hybrid retriever says of the vocabulary, by BertForMaskedLM: all of it of queries, the kept entries of passages."""
+    told = json.loads((directory / "hybrid.json").read_text())
+    head = {name: torch.from_numpy(value) for name, value in load_file(directory / "head.safetensors").items()}
+    body = {name: torch.from_numpy(value) for name, value in load_file(directory / "model.safetensors").items()}
+    config = transformers.AutoConfig.from_pretrained(directory)
+    model = transformers.BertForMaskedLM(config).eval()
+    state = {f"bert.{name}": value for name, value in body.items()}
+    state |= {name: value for name, value in head.items() if name.startswith("cls.")}
+    absent, unknown = model.load_state_dict(state, strict=False)
+    tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
+    own = "ot_projection.weight" in head
+    missing = [] if own else [name for name in absent if name not in tied]
+    report.check(not missing and not unknown, f"BertForMaskedLM with the head beside it: {missing or 'every key matches'}")
+    model.tie_weights()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    saturate = {"none": lambda x: x, "relu": torch.relu, "log1p": lambda x: torch.relu(x).log1p()}[told["bow_saturation"]]
+    length = json.loads((directory / "sentence_bert_config.json").read_text())["max_seq_length"]
+    rows = []
+    for text in read_texts(texts_path):
+        inputs = tokenizer(text, truncation=True, max_length=length, return_tensors="pt")
+        with torch.no_grad():
+            out = model(**inputs, output_hidden_states=True)
+        logits = out.logits[0]
+        if own:
+            logits = out.hidden_states[-1][0] @ head["ot_projection.weight"].T + head["ot_projection.bias"]
+        end = None if told["bow_tokens"] == "all" else -1
+        rows.append(saturate(logits[1:end].max(0).values).numpy())
+    ref, got = np.stack(rows), load_file(embeddings_path)
+    if "words" in got:
+        report_output("words of queries", got["words"], ref, report)
+        return
+    report_output("kept values", got["word_values"], -np.sort(-ref, -1)[:, : told["top_k"]], report)
+    at = np.take_along_axis(ref, got["word_indices"].astype(np.int64), -1)
+    report_output("kept values, at their entries", got["word_values"], at, report)
+
+
 def check_same(directory, other, report):
     """Both directories hold the same tensors, bit for bit, under the same names."""
     for name in ("model.safetensors", "head.safetensors"):
@@ -171,6 +208,8 @@ def main():
         check_hidden_state(encoder, arguments.batch, arguments.got, report)
     if arguments.retriever:
         check_retriever(arguments.directory, arguments.texts, arguments.embeddings, report)
+        if arguments.texts is not None and (arguments.directory / "hybrid.json").exists():
+            check_words(arguments.directory, arguments.texts, arguments.embeddings, report)
     if arguments.same_as is not None:
         check_same(arguments.directory, arguments.same_as, report)
     return int(report.failed)

@@ -197,7 +197,13 @@ fn retromae(encoder: MlmBatch, seed: u64) -> RetroMaeBatch {
     let decoder_label_positions: Vec<u32> = (0..(rows * tokens) as u32).filter(inside).collect();
     let decoder_labels =
         decoder_label_positions.iter().map(|&at| encoder.original_ids[at as usize]).collect();
-    RetroMaeBatch { encoder, decoder_visible, decoder_label_positions, decoder_labels }
+    RetroMaeBatch {
+        encoder,
+        decoder_visible,
+        decoder_masked_ids: None,
+        decoder_label_positions,
+        decoder_labels,
+    }
 }
 
 fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measured: &Measured) {

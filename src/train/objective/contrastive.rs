@@ -94,33 +94,19 @@ impl ContrastiveObjective {
         }
         Ok(loss.detach())
     }
-
-    fn sides_of_file<'a>(
-        &self,
-        device: &Device,
-        (file, queries, passages): (&TensorFile, &'a FileTokens, &'a FileTokens),
-    ) -> Result<Sides<'a>, BatchError> {
-        let (queries, passages) = (queries.rows(), passages.rows());
-        let ([m, _], [n, _], g) = (queries.shape, passages.shape, self.group_size);
-        if n != m * g {
-            let problem = format!("has {n} rows, expected {m} queries × group_size {g}");
-            return Err(batch_file::malformed(file, "passage_ids", problem));
-        }
-        let targets = Targets::first_of_groups(device, m, g);
-        Ok(Sides { queries, passages, targets, ids: None })
-    }
 }
 
 /// Texts on the host, and which passage answers which query.
-struct Sides<'a> {
-    queries: TokenRows<'a>,
-    passages: TokenRows<'a>,
-    targets: Targets,
-    ids: Option<Tensor>,
+pub(super) struct Sides<'a> {
+    pub(super) queries: TokenRows<'a>,
+    pub(super) passages: TokenRows<'a>,
+    pub(super) targets: Targets,
+    /// Which passages are copies of each other.
+    pub(super) ids: Option<Tensor>,
 }
 
 /// The batch of a collator.
-fn sides<'a>(device: &Device, batch: &'a PairBatch) -> Sides<'a> {
+pub(super) fn sides<'a>(device: &Device, batch: &'a PairBatch) -> Sides<'a> {
     let [queries, passages] = [&batch.query, &batch.passage].map(TokenRows::of_batch);
     let targets = Targets::new(device, &batch.target, batch.passage.rows);
     let ids = Some(Tensor::u32(device, [batch.passage.rows], &batch.passage_ids));
@@ -128,9 +114,25 @@ fn sides<'a>(device: &Device, batch: &'a PairBatch) -> Sides<'a> {
 }
 
 /// Queries and passages of a file.
-fn texts_of_file(file: &TensorFile) -> Result<[FileTokens; 2], BatchError> {
+pub(super) fn texts_of_file(file: &TensorFile) -> Result<[FileTokens; 2], BatchError> {
     let queries = FileTokens::read(file, ("query_ids", "query_mask"))?;
     Ok([queries, FileTokens::read(file, ("passage_ids", "passage_mask"))?])
+}
+
+/// Query-major groups of `group_size` passages, of which the first is meant.
+pub(super) fn sides_of_file<'a>(
+    device: &Device,
+    (file, queries, passages): (&TensorFile, &'a FileTokens, &'a FileTokens),
+    group_size: usize,
+) -> Result<Sides<'a>, BatchError> {
+    let (queries, passages) = (queries.rows(), passages.rows());
+    let ([m, _], [n, _]) = (queries.shape, passages.shape);
+    if n != m * group_size {
+        let problem = format!("has {n} rows, expected {m} queries × group_size {group_size}");
+        return Err(batch_file::malformed(file, "passage_ids", problem));
+    }
+    let targets = Targets::first_of_groups(device, m, group_size);
+    Ok(Sides { queries, passages, targets, ids: None })
 }
 
 impl Objective for ContrastiveObjective {
@@ -147,7 +149,11 @@ impl Objective for ContrastiveObjective {
         mode: &Mode,
     ) -> Result<Terms, BatchError> {
         let [queries, passages] = texts_of_file(file)?;
-        self.loss(device, &self.sides_of_file(device, (file, &queries, &passages))?, mode)
+        self.loss(
+            device,
+            &sides_of_file(device, (file, &queries, &passages), self.group_size)?,
+            mode,
+        )
     }
 
     fn backward(
@@ -176,7 +182,7 @@ impl Objective for ContrastiveObjective {
         };
         let Terms { hidden, .. } = no_grad(|| self.terms_of_file(device, file, &mode.at_row(0)))?;
         let [queries, passages] = texts_of_file(file)?;
-        let sides = (&self.sides_of_file(device, (file, &queries, &passages))?, chunk);
+        let sides = (&sides_of_file(device, (file, &queries, &passages), self.group_size)?, chunk);
         let loss = self.loss_in_chunks(device, sides, (mode, scale), gather)?;
         Ok(Terms { loss, terms: Vec::new(), hidden })
     }

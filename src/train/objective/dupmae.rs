@@ -9,7 +9,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_losses::bag_of_words;
 use wgrad_models::bert::Config;
 use wgrad_models::dupmae::{Pooled, Projection};
-use wgrad_models::retromae::DecoderQuery;
+use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{DupMae, Encoder, Mode};
 
 use super::retromae::{Inputs, collate, decoder_query, losses};
@@ -194,7 +194,7 @@ impl Pretraining for DupMaeObjective {
         recipe: &mut Recipe,
         batching: &Batching<'_>,
     ) -> Result<Collate<RetroMaeBatch>, Error> {
-        collate(recipe, batching)
+        collate(recipe, batching, Decoding::Enhanced)
     }
 }
 

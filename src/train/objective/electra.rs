@@ -1,12 +1,14 @@
-//! ELECTRA pre-training (Clark et al. 2020, arXiv:2003.10555, §2).
+//! ELECTRA pre-training (Clark et al. 2020, arXiv:2003.10555, §2), and what the paper compares it with (§3.4, appendix F).
 
-use wgrad_engine::Device;
+mod variants;
+
 use wgrad_engine::file::TensorFile;
 use wgrad_engine::ops::{Ids, Rows, Targets, add_scaled, scale};
 use wgrad_engine::weights::{Declarations, Weights};
+use wgrad_engine::{Device, Tensor};
 use wgrad_losses::{masked_lm, replaced_token};
 use wgrad_models::bert::Config;
-use wgrad_models::electra::{Electra, Tying, generator_config};
+use wgrad_models::electra::{Discriminator, Electra, Head, Scheme, Task, Tying, generator_config};
 use wgrad_models::{Encoder, Mode, Tokens};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
@@ -14,7 +16,9 @@ use crate::data::collate::Unit;
 use crate::data::masking::Corruption;
 use crate::data::{MlmBatch, MlmCollator};
 use crate::train::Error;
+use crate::train::pretrain::Start;
 use crate::train::recipe::Recipe;
+use crate::train::trainer::TrainError;
 
 /// Which tokens the discriminator learns from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,15 +29,31 @@ pub enum Judged {
     Masked,
 }
 
-/// A generator that fills in masked tokens, and a discriminator that finds those it got wrong.
+/// A generator that fills in masked tokens, and an encoder that learns from the result.
 pub struct ElectraObjective {
-    /// Both.
-    pub model: Electra,
+    model: Model,
     /// Weights of the generator's and the discriminator's loss: 1 and λ.
     pub loss_weights: [f32; 2],
     /// Which tokens the discriminator learns from.
     pub judged: Judged,
     weights: Weights,
+}
+
+/// What is trained.
+enum Model {
+    /// Both at once.
+    Joint(Electra, Scheme),
+    /// The generator alone, as large as the discriminator: the first of two stages (§3.2, "training algorithms").
+    First(Discriminator),
+    /// The discriminator alone, which begins as a copy of the generator.
+    Second {
+        /// What is trained.
+        discriminator: Discriminator,
+        /// What stage one left.
+        generator: Discriminator,
+        /// Its parameters, which no optimizer moves.
+        frozen: Weights,
+    },
 }
 
 /// What one forward sees.
@@ -52,8 +72,33 @@ struct Inputs {
     corrupted: Option<Vec<u32>>,
 }
 
+impl Inputs {
+    /// x^corrupt, flat: x with the tokens that `draw` gives at the masked rows.
+    fn corrupt(&self, draw: impl FnOnce() -> Vec<u32>) -> Vec<u32> {
+        self.corrupted.clone().unwrap_or_else(|| {
+            let mut ids = self.originals.clone();
+            for (&at, id) in self.positions.iter().zip(draw()) {
+                ids[at as usize] = id;
+            }
+            ids
+        })
+    }
+
+    /// The tokens of x^corrupt.
+    fn tokens(&self, device: &Device, corrupted: &[u32]) -> Tokens {
+        let table = self.masked.ids.table_rows();
+        let ids = Ids::new(device, corrupted, table).expect("ids of the batch and of the table");
+        self.masked.with_ids(ids)
+    }
+
+    /// Whether a token differs from what stood there. A guess that is right is original, not replaced.
+    fn is_replaced(&self, corrupted: &[u32], at: u32) -> bool {
+        corrupted[at as usize] != self.originals[at as usize]
+    }
+}
+
 impl ElectraObjective {
-    /// A fresh model. `loss_weights` are those of the generator and the discriminator.
+    /// A fresh model of the paper's §2. `loss_weights` are those of the generator and the discriminator.
     pub fn new(
         device: &Device,
         config: Config,
@@ -61,41 +106,80 @@ impl ElectraObjective {
         loss_weights: [f32; 2],
         seed: u64,
     ) -> Self {
+        let how = (tying, judged, Scheme::ReplacedTokens);
+        Self::of_scheme(device, config, how, loss_weights, seed)
+    }
+
+    /// A fresh model of one of the paper's schemes.
+    pub fn of_scheme(
+        device: &Device,
+        config: Config,
+        (tying, judged, scheme): (Tying, Judged, Scheme),
+        loss_weights: [f32; 2],
+        seed: u64,
+    ) -> Self {
         let mut d = Declarations::default();
-        let model = Electra::declare(&mut d, config, tying);
+        let model = Model::Joint(Electra::declare(&mut d, config, tying, scheme), scheme);
         Self { model, loss_weights, judged, weights: Weights::allocate(device, d, seed) }
+    }
+
+    /// A fresh model of one of two stages, 1 or 2.
+    pub fn of_stage(
+        device: &Device,
+        config: Config,
+        judged: Judged,
+        stage: u32,
+        seed: u64,
+    ) -> Self {
+        let declare = |task| {
+            let mut d = Declarations::default();
+            let model = Discriminator::declare(&mut d, config.clone(), task);
+            (model, Weights::allocate(device, d, seed))
+        };
+        let (generator, of_generator) = declare(Task::Words);
+        let (model, weights) = if stage == 1 {
+            (Model::First(generator), of_generator)
+        } else {
+            let (discriminator, weights) = declare(Task::Detection);
+            (Model::Second { discriminator, generator, frozen: of_generator }, weights)
+        };
+        Self { model, loss_weights: [1.0, 1.0], judged, weights }
+    }
+
+    /// The encoder that is kept.
+    pub fn discriminator(&self) -> &Discriminator {
+        match &self.model {
+            Model::Joint(electra, _) => &electra.discriminator,
+            Model::First(encoder) => encoder,
+            Model::Second { discriminator, .. } => discriminator,
+        }
+    }
+
+    fn loss(&self, device: &Device, inputs: &Inputs, mode: &Mode) -> Terms {
+        match &self.model {
+            Model::Joint(electra, Scheme::Adversarial) => {
+                self.adversarial(electra, device, inputs, mode)
+            }
+            Model::Joint(electra, _) => self.joint(electra, inputs, mode),
+            Model::First(encoder) => variants::first_stage(encoder, inputs, mode),
+            Model::Second { discriminator, generator, .. } => {
+                self.second_stage((discriminator, generator), inputs, mode)
+            }
+        }
     }
 
     /// `loss = loss_generator + λ·loss_discriminator` (§2); no gradient flows from the second to the generator but
     /// through the embeddings they share.
-    fn loss(&self, device: &Device, inputs: &Inputs, mode: &Mode) -> Terms {
-        let Electra { generator, discriminator } = &self.model;
-        let Inputs { masked, labels: (masked_rows, targets), positions, .. } = inputs;
-        let hidden = generator.electra.forward(masked, mode); // [B, T, H_G]
-        let states = generator.transform(&hidden, masked_rows); // [R, E]
-        let loss_generator = masked_lm(&states, &generator.decoder, &generator.bias, targets);
+    fn joint(&self, electra: &Electra, inputs: &Inputs, mode: &Mode) -> Terms {
+        let Electra { generator, discriminator } = electra;
+        let (masked_rows, targets) = &inputs.labels;
+        let hidden = generator.electra.forward(&inputs.masked, mode); // [B, T, H_G]
+        let states = generator.head.transform(&hidden, masked_rows); // [R, E]
+        let (table, bias) = (&generator.head.decoder, &generator.head.bias);
+        let loss_generator = masked_lm(&states, table, bias, targets);
 
-        let corrupted = inputs.corrupted.clone().unwrap_or_else(|| {
-            let mut ids = inputs.originals.clone();
-            for (&at, id) in positions.iter().zip(generator.sample(&states, mode)) {
-                ids[at as usize] = id;
-            }
-            ids
-        }); // x^corrupt
-        let judged = match self.judged {
-            Judged::All => &inputs.visible,
-            Judged::Masked => positions,
-        };
-        // A guess that is right is original, not replaced.
-        let is_replaced =
-            |at: &u32| u32::from(corrupted[*at as usize] != inputs.originals[*at as usize]);
-        let replaced: Vec<u32> = judged.iter().map(is_replaced).collect();
-        let table = masked.ids.table_rows();
-        let ids = Ids::new(device, &corrupted, table).expect("ids of the batch and of the table");
-        let hidden = discriminator.electra.forward(&masked.with_ids(ids), mode); // [B, T, H]
-        let judged = mlm::rows(device, judged, corrupted.len());
-        let logits = discriminator.logits(&hidden, &judged); // [R, 1]
-        let loss_discriminator = replaced_token(&logits, &Targets::new(device, &replaced, 2));
+        let corrupted = inputs.corrupt(|| generator.head.sample(&states, mode)); // x^corrupt
+        let (hidden, loss_discriminator) = self.judge(discriminator, inputs, &corrupted, mode);
 
         let [of_generator, lambda] = self.loss_weights;
         let loss = add_scaled(&scale(&loss_generator, of_generator), &loss_discriminator, lambda);
@@ -103,6 +187,44 @@ impl ElectraObjective {
             vec![("loss_generator", loss_generator), ("loss_discriminator", loss_discriminator)];
         Terms { loss, terms, hidden }
     }
+
+    /// The encoder's states of x^corrupt, `[B, T, H]`, and the loss of its task.
+    fn judge(
+        &self,
+        discriminator: &Discriminator,
+        inputs: &Inputs,
+        corrupted: &[u32],
+        mode: &Mode,
+    ) -> (Tensor, Tensor) {
+        let device = inputs.masked.lengths.device();
+        let hidden = discriminator.electra.forward(&inputs.tokens(device, corrupted), mode);
+        let loss = match &discriminator.head {
+            Head::Detection(head) => {
+                let judged = match self.judged {
+                    Judged::All => &inputs.visible,
+                    Judged::Masked => &inputs.positions,
+                };
+                let replaced = |&at: &u32| u32::from(inputs.is_replaced(corrupted, at));
+                let replaced: Vec<u32> = judged.iter().map(replaced).collect();
+                let judged = mlm::rows(device, judged, corrupted.len());
+                let logits = head.logits(&hidden, &judged); // [R, 1]
+                replaced_token(&logits, &Targets::new(device, &replaced, 2))
+            }
+            Head::Words(head) => {
+                let (rows, targets) = &inputs.labels;
+                masked_lm(&head.transform(&hidden, rows), &head.decoder, &head.bias, targets)
+            }
+            Head::WordsOrCopies(head, gate) => {
+                variants::all_tokens(&hidden, (head, gate), inputs, corrupted)
+            }
+        };
+        (hidden, loss)
+    }
+}
+
+/// Whether the encoder names tokens, rather than telling which were replaced.
+fn head_is_of_words(scheme: Scheme) -> bool {
+    matches!(scheme, Scheme::ReplaceMlm | Scheme::AllTokensMlm)
 }
 
 impl Pretraining for ElectraObjective {
@@ -114,19 +236,38 @@ impl Pretraining for ElectraObjective {
         recipe: &mut Recipe,
         seed: u64,
     ) -> Result<Self, Error> {
+        let variants = ["electra", "replace_mlm", "all_tokens_mlm", "two_stage", "adversarial"];
+        let variant = recipe.choice("variant", &variants, "electra")?;
+        let scheme = match variant {
+            "replace_mlm" => Scheme::ReplaceMlm,
+            "all_tokens_mlm" => Scheme::AllTokensMlm,
+            "adversarial" => Scheme::Adversarial,
+            _ => Scheme::ReplacedTokens,
+        };
+        let stage = match variant {
+            "two_stage" => Some(recipe.get_in("stage", 1_u32, 1..=2, "1 or 2")?),
+            _ => None,
+        };
+        let judged = if head_is_of_words(scheme) || stage == Some(1) {
+            "all"
+        } else {
+            recipe.choice("discriminator_tokens", &["all", "masked"], "all")?
+        };
+        let judged = if judged == "masked" { Judged::Masked } else { Judged::All };
+        if let Some(stage) = stage {
+            return Ok(Self::of_stage(device, config, judged, stage, seed));
+        }
         let tying = match recipe.choice("tying", &["all", "token", "none"], "all")? {
             "none" => Tying::None,
             "token" => Tying::Token,
             _ => Tying::All,
         };
-        let judged = match recipe.choice("discriminator_tokens", &["all", "masked"], "all")? {
-            "masked" => Judged::Masked,
-            _ => Judged::All,
-        };
+        // λ of the paper weighs a loss of two classes against one of the whole vocabulary.
+        let lambda = if head_is_of_words(scheme) { 1.0 } else { 50.0 };
         let mut weight =
             |key, default| recipe.get_in(key, default, 0.0..f32::MAX, "a number of 0 or more");
         let loss_weights =
-            [weight("generator_weight", 1.0)?, weight("discriminator_weight", 50.0)?];
+            [weight("generator_weight", 1.0)?, weight("discriminator_weight", lambda)?];
         let Config { hidden_size, num_hidden_layers, num_attention_heads, .. } =
             generator_config(&config);
         if hidden_size == 0 || num_hidden_layers == 0 || hidden_size % num_attention_heads != 0 {
@@ -135,7 +276,22 @@ impl Pretraining for ElectraObjective {
                  heads, found hidden size {hidden_size}, {num_hidden_layers} layers, {num_attention_heads} heads"
             )));
         }
-        Ok(Self::new(device, config, (tying, judged), loss_weights, seed))
+        Ok(Self::of_scheme(device, config, (tying, judged, scheme), loss_weights, seed))
+    }
+
+    fn begin(&mut self, start: &Start) -> Result<Vec<String>, TrainError> {
+        match (&mut self.model, start) {
+            (Model::Second { frozen, .. }, Start::Directory(directory)) => {
+                directory.load_all(frozen)?;
+                Ok(directory.load_into(&mut self.weights)?)
+            }
+            (Model::Second { .. }, Start::Fresh(_)) => Err(Error::Setting(
+                "stage = 2: expected the model that stage 1 left; pass --init RUN/model".into(),
+            )
+            .into()),
+            (_, Start::Directory(directory)) => Ok(directory.load_into(&mut self.weights)?),
+            (_, Start::Fresh(_)) => Ok(Vec::new()),
+        }
     }
 
     fn collate(
@@ -195,7 +351,7 @@ impl Objective for ElectraObjective {
     }
 
     fn encoder(&self) -> &dyn Encoder {
-        &self.model.discriminator.electra
+        &self.discriminator().electra
     }
 
     fn weights(&self) -> &Weights {

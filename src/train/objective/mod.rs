@@ -6,6 +6,7 @@ mod condenser;
 mod contrastive;
 mod dupmae;
 pub mod electra;
+pub mod hybrid;
 mod mlm;
 mod retromae;
 mod token_rows;
@@ -24,12 +25,15 @@ pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use electra::ElectraObjective;
+pub use hybrid::HybridObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
 pub use xlnet::XlNetObjective;
 
 use super::Error;
+use super::pretrain::Start;
 use super::recipe::Recipe;
+use super::trainer::TrainError;
 use crate::data::{self, TokenBlocks, Tokenizer};
 
 /// What one forward gives: the loss, and each of its terms by name.
@@ -146,6 +150,17 @@ pub trait Pretraining: Objective + Sized {
         recipe: &mut Recipe,
         seed: u64,
     ) -> Result<Self, Error>;
+
+    /// Takes what `start` has of its parameters; gives the names of heads that a directory lacks, which stay fresh.
+    ///
+    /// # Errors
+    /// [`TrainError`] for a directory that is not the model's, or a start that the objective cannot have.
+    fn begin(&mut self, start: &Start) -> Result<Vec<String>, TrainError> {
+        match start {
+            Start::Directory(directory) => Ok(directory.load_into(self.weights_mut())?),
+            Start::Fresh(_) => Ok(Vec::new()),
+        }
+    }
 
     /// What makes its batches, by what the recipe says of masks.
     ///

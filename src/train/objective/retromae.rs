@@ -10,7 +10,7 @@ use wgrad_models::retromae::{DecoderQuery, Decoding};
 use wgrad_models::{Encoder, Mode, RetroMae, Tokens, Visible};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
-use crate::data::{MlmBatch, RetroMaeBatch, RetroMaeCollator};
+use crate::data::{DecoderMasks, MaskPool, MlmBatch, RetroMaeBatch, RetroMaeCollator};
 use crate::train::Error;
 use crate::train::recipe::Recipe;
 
@@ -47,17 +47,14 @@ impl Inputs {
         let decoder = Tokens::new(device, config, shape, ids, None, Visible::Lengths(lengths))?;
         let labelled = mlm::rows(device, &batch.decoder_label_positions, rows * tokens);
         let targets = Targets::new(device, &batch.decoder_labels, config.vocab_size);
-        Ok(Self {
-            encoder,
-            encoder_labels,
-            decoder,
-            visible: Visibility::all().and_bits(
-                device,
-                [*rows, *tokens, *tokens],
-                &batch.decoder_visible,
-            ),
-            decoder_labels: (labelled, targets),
-        })
+        let visible = if batch.decoder_visible.is_empty() {
+            decoder.visibility.clone()
+        } else {
+            let shape = [*rows, *tokens, *tokens];
+            Visibility::all().and_bits(device, shape, &batch.decoder_visible)
+        };
+        let decoder_labels = (labelled, targets);
+        Ok(Self { encoder, encoder_labels, decoder, visible, decoder_labels })
     }
 
     /// Of a batch in a file.
@@ -122,12 +119,18 @@ pub(super) fn losses(model: &RetroMae, inputs: &Inputs, mode: &Mode) -> (Tensor,
 pub(super) fn collate(
     recipe: &mut Recipe,
     batching: &Batching<'_>,
+    decoding: Decoding,
 ) -> Result<Collate<RetroMaeBatch>, Error> {
     let Batching { tokenizer, vocabulary, max_length, seed } = *batching;
     let mut collator = RetroMaeCollator::new(tokenizer, vocabulary, max_length, seed);
     collator.encoder.rate = share(recipe, "encoder_mask", 0.3)?;
     collator.decoder_rate = share(recipe, "decoder_mask", 0.5)?;
-    collator.pool = recipe.get_in("mask_pool", 256, 1.., "a number of masks above 0")?;
+    collator.masks = match decoding {
+        Decoding::Enhanced => {
+            DecoderMasks::Visibility(recipe.get("mask_pool", MaskPool::RETROMAE)?)
+        }
+        Decoding::Basic { .. } => DecoderMasks::Tokens,
+    };
     Ok(Box::new(move |blocks, epoch, examples| collator.batch(blocks, epoch, examples)))
 }
 
@@ -148,7 +151,17 @@ impl Pretraining for RetroMaeObjective {
     ) -> Result<Self, Error> {
         let query = decoder_query(recipe, "pos_add")?;
         let decoding = recipe.choice("decoding", &["enhanced", "basic"], "enhanced")?;
-        let decoding = if decoding == "basic" { Decoding::Basic } else { Decoding::Enhanced };
+        let layers = recipe.get_in("decoder_layers", 1, 1.., "a number of layers above 0")?;
+        let decoding = match (decoding, layers) {
+            ("basic", layers) => Decoding::Basic { layers },
+            (_, 1) => Decoding::Enhanced,
+            _ => {
+                let expected = format!("decoder_layers: expected 1, found {layers}");
+                return Err(Error::Setting(
+                    expected + "; only decoding=basic has more, enhanced decoding is one layer",
+                ));
+            }
+        };
         Ok(Self::new(device, config, query, decoding, seed))
     }
 
@@ -157,7 +170,7 @@ impl Pretraining for RetroMaeObjective {
         recipe: &mut Recipe,
         batching: &Batching<'_>,
     ) -> Result<Collate<RetroMaeBatch>, Error> {
-        collate(recipe, batching)
+        collate(recipe, batching, self.model.decoding)
     }
 }
 

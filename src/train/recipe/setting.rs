@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use toml::Value;
 
+use crate::data::MaskPool;
+
 /// A type that a setting can have.
 pub trait Setting: Sized {
     /// What an error says was expected.
@@ -76,3 +78,24 @@ setting!(
     },
     |x: &Vec<String>| Value::Array(x.iter().cloned().map(Value::String).collect())
 );
+
+impl Setting for MaskPool {
+    const EXPECTED: &'static str = "a number of masks above 0, or per_row";
+
+    fn from_toml(value: &Value) -> Option<Self> {
+        match value.as_str() {
+            Some(PER_ROW) => Some(Self::PerRow),
+            _ => usize::from_toml(value).filter(|&masks| masks > 0).map(Self::Shared),
+        }
+    }
+
+    fn to_toml(&self) -> Value {
+        match self {
+            Self::Shared(masks) => masks.to_toml(),
+            Self::PerRow => PER_ROW.to_string().to_toml(),
+        }
+    }
+}
+
+/// The [`MaskPool`] of the paper, as a setting.
+const PER_ROW: &str = "per_row";
