@@ -1,7 +1,12 @@
 //! Model directories as Hugging Face lays them out, read and written.
 //!
-//! Read: `config.json`, `model.safetensors` under any published form of its names, and `head.safetensors` for what
-//! Hugging Face has no place for. Written: the same, and for retrievers the files of sentence-transformers.
+//! Read: `config.json`, `model.safetensors` or `pytorch_model.bin` under any published form of its names, and
+//! `head.safetensors` for what Hugging Face has no place for. Written: the same in safetensors, and for retrievers the
+//! files of sentence-transformers.
+
+mod generator;
+pub mod pytorch;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -29,6 +34,22 @@ pub enum Error {
     /// A file of tensors.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file of PyTorch.
+    #[error("{path}: expected tensors as torch.save writes them: {reason}")]
+    PyTorch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What names the files of a model in parts.
+    #[error("{path}: expected a weight_map from tensors to files: {reason}")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Parameters of the encoder that the file lacks.
     #[error(
         "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
@@ -67,6 +88,8 @@ pub struct ModelDirectory {
     pub path: PathBuf,
     /// Its hyper-parameters.
     pub config: Config,
+    /// The file of the encoder's tensors, for messages.
+    pub file: PathBuf,
     tensors: BTreeMap<String, (String, HostTensor)>,
 }
 
@@ -76,19 +99,26 @@ impl ModelDirectory {
     /// # Errors
     /// [`Error`], naming the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let config = read_config(&path.join("config.json"))?;
+        let mut config = read_config(&path.join("config.json"))?;
+        let model = stored::model(path)?;
+        let file = model.path.clone();
+        let generator = generator::read(path, &mut config)?;
+        let heads = stored::heads(path)?;
         let mut tensors = BTreeMap::new();
-        let mut files = vec![TensorFile::open(&path.join("model.safetensors"))?];
-        let head = path.join("head.safetensors");
-        if head.exists() {
-            files.push(TensorFile::open(&head)?);
-        }
-        for (published, tensor) in files.into_iter().flat_map(|file| file.tensors) {
-            if let Some(name) = canonical(&config.model_type, &published) {
-                tensors.insert(name, (published, tensor));
+        let files = [("", Some(model)), ("", heads), (generator::PREFIX, generator)];
+        for (prefix, TensorFile { tensors: found, .. }) in
+            files.into_iter().filter_map(|(prefix, file)| Some((prefix, file?)))
+        {
+            for (published, tensor) in found {
+                if let Some(name) = canonical(&config.model_type, &published) {
+                    tensors.insert(
+                        format!("{prefix}{name}"),
+                        (format!("{prefix}{published}"), tensor),
+                    );
+                }
             }
         }
-        Ok(Self { path: path.into(), config, tensors })
+        Ok(Self { path: path.into(), config, file, tensors })
     }
 
     /// That its configuration describes no encoder, because of `reason`.
@@ -108,7 +138,6 @@ impl ModelDirectory {
     /// [`Error::Missing`] if a parameter of the encoder is not there, [`Error::File`] for a wrong shape or a
     /// number that is not finite. Nothing is changed then.
     pub fn load_into(&self, weights: &mut Weights) -> Result<Vec<String>, Error> {
-        let file = self.path.join("model.safetensors");
         let encoder = encoder_prefix(&self.config.model_type);
         let absent: Vec<&str> = weights
             .params()
@@ -118,9 +147,9 @@ impl ModelDirectory {
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
-            return Err(Error::Missing { path: file, count, name });
+            return Err(Error::Missing { path: self.file.clone(), count, name });
         }
-        Ok(weights.load(&file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
+        Ok(weights.load(&self.file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
     }
 
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
@@ -253,7 +282,7 @@ pub enum Purpose {
 }
 
 /// Writes a model into the directory `dir`, which exists. Parameters outside of Hugging Face's model go to
-/// `head.safetensors`. The caller makes it atomic.
+/// `head.safetensors`, those of ELECTRA's generator to `generator/`. The caller makes it atomic.
 ///
 /// # Errors
 /// What the operating system answers.
@@ -276,8 +305,11 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
 
     let encoder = encoder_prefix(&config.model_type);
     let published = [encoder, "cls.", "discriminator_predictions.", "lm_loss."];
-    let is_head = |name: &str| !published.iter().any(|prefix| name.starts_with(prefix));
-    let mut model = weights.to_host(|name| !is_head(name));
+    let is_generator = |name: &str| name.starts_with(generator::PREFIX);
+    let is_model = |name: &str| published.iter().any(|prefix| name.starts_with(prefix));
+    let is_head = |name: &str| !is_generator(name) && !is_model(name);
+    let mut model = weights.to_host(is_model);
+    generator::write(dir, &config, &model, weights.to_host(is_generator))?;
     if retriever {
         let bare = |name: String| name.trim_start_matches(encoder).to_string();
         model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
