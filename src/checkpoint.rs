@@ -1,9 +1,13 @@
 //! Model directories as Hugging Face lays them out, read and written.
 //!
-//! Read: `config.json`, `model.safetensors` under any published form of its names, and `head.safetensors` for what
-//! Hugging Face has no place for. Written: the same, and for retrievers the files of sentence-transformers.
+//! Read: `config.json`, `model.safetensors` or `pytorch_model.bin` under any published form of its names, and
+//! `head.safetensors` for what Hugging Face has no place for. Written: the same in safetensors, and for retrievers the
+//! files of sentence-transformers.
 
+mod generator;
 mod hybrid_files;
+pub mod pytorch;
+mod stored;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -32,6 +36,22 @@ pub enum Error {
     /// A file of tensors.
     #[error(transparent)]
     File(#[from] FileError),
+    /// A file of PyTorch.
+    #[error("{path}: expected tensors as torch.save writes them: {reason}")]
+    PyTorch {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// What names the files of a model in parts.
+    #[error("{path}: expected a weight_map from tensors to files: {reason}")]
+    Index {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// Parameters of the encoder that the file lacks.
     #[error(
         "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
@@ -70,6 +90,8 @@ pub struct ModelDirectory {
     pub path: PathBuf,
     /// Its hyper-parameters.
     pub config: Config,
+    /// The file of the encoder's tensors, for messages.
+    pub file: PathBuf,
     tensors: BTreeMap<String, (String, HostTensor)>,
 }
 
@@ -79,19 +101,26 @@ impl ModelDirectory {
     /// # Errors
     /// [`Error`], naming the file.
     pub fn open(path: &Path) -> Result<Self, Error> {
-        let config = read_config(&path.join("config.json"))?;
+        let mut config = read_config(&path.join("config.json"))?;
+        let model = stored::model(path)?;
+        let file = model.path.clone();
+        let generator = generator::read(path, &mut config)?;
+        let heads = stored::heads(path)?;
         let mut tensors = BTreeMap::new();
-        let mut files = vec![TensorFile::open(&path.join("model.safetensors"))?];
-        let head = path.join("head.safetensors");
-        if head.exists() {
-            files.push(TensorFile::open(&head)?);
-        }
-        for (published, tensor) in files.into_iter().flat_map(|file| file.tensors) {
-            if let Some(name) = canonical(&config.model_type, &published) {
-                tensors.insert(name, (published, tensor));
+        let files = [("", Some(model)), ("", heads), (generator::PREFIX, generator)];
+        for (prefix, TensorFile { tensors: found, .. }) in
+            files.into_iter().filter_map(|(prefix, file)| Some((prefix, file?)))
+        {
+            for (published, tensor) in found {
+                if let Some(name) = canonical(&config.model_type, &published) {
+                    tensors.insert(
+                        format!("{prefix}{name}"),
+                        (format!("{prefix}{published}"), tensor),
+                    );
+                }
             }
         }
-        Ok(Self { path: path.into(), config, tensors })
+        Ok(Self { path: path.into(), config, file, tensors })
     }
 
     /// That its configuration describes no encoder, because of `reason`.
@@ -111,7 +140,6 @@ impl ModelDirectory {
     /// [`Error::Missing`] if a parameter of the encoder is not there, [`Error::File`] for a wrong shape or a
     /// number that is not finite. Nothing is changed then.
     pub fn load_into(&self, weights: &mut Weights) -> Result<Vec<String>, Error> {
-        let file = self.path.join("model.safetensors");
         let encoder = encoder_prefix(&self.config.model_type);
         let absent: Vec<&str> = weights
             .params()
@@ -121,9 +149,9 @@ impl ModelDirectory {
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
-            return Err(Error::Missing { path: file, count, name });
+            return Err(Error::Missing { path: self.file.clone(), count, name });
         }
-        Ok(weights.load(&file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
+        Ok(weights.load(&self.file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
     }
 
     /// Overwrites every parameter, heads included.
@@ -275,7 +303,7 @@ pub enum Purpose {
 }
 
 /// Writes a model into the directory `dir`, which exists. Parameters outside of Hugging Face's model go to
-/// `head.safetensors`. The caller makes it atomic.
+/// `head.safetensors`, those of ELECTRA's generator to `generator/`. The caller makes it atomic.
 ///
 /// # Errors
 /// What the operating system answers.
@@ -308,8 +336,11 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     ];
     // A hybrid's directory is an encoder, which has no place for the head that it makes its words with.
     let kinds = if let Purpose::Hybrid { .. } = purpose { 1 } else { published.len() };
-    let is_head = |name: &str| !published[..kinds].iter().any(|prefix| name.starts_with(prefix));
-    let mut model = weights.to_host(|name| !is_head(name));
+    let is_generator = |name: &str| name.starts_with(generator::PREFIX);
+    let is_model = |name: &str| published[..kinds].iter().any(|prefix| name.starts_with(prefix));
+    let is_head = |name: &str| !is_generator(name) && !is_model(name);
+    let mut model = weights.to_host(is_model);
+    generator::write(dir, &config, &model, weights.to_host(is_generator))?;
     if retriever {
         let bare = |name: String| name.trim_start_matches(encoder).to_string();
         model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();

@@ -6,7 +6,16 @@
 /// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`; XLNet's is `transformer.`), with
 /// LayerNorm's old names `gamma` and `beta`, and with the tied output matrix stored again as
 /// `cls.predictions.decoder.weight`, `generator_lm_head.weight` or `lm_loss.weight`.
+///
+/// The pre-training models of RetroMAE, DupMAE and Condenser hold theirs under `lm.` beside `c_head.`, torch's parallel
+/// wrappers all under `module.`. `decoder_embeddings.` is RetroMAE's alias of the encoder's; `co_target` is coCondenser's
+/// buffer of labels (FlagOpen/FlagEmbedding at 7ed43d6,
+/// `research/old-examples/pretrain/retromae_pretrain`; luyug/Condenser at 74880ab, `modeling.py`).
 pub fn canonical(model_type: &str, published: &str) -> Option<String> {
+    let wrapped = ["module.", "lm."].iter().find_map(|wrapper| published.strip_prefix(wrapper));
+    if let Some(inner) = wrapped {
+        return canonical(model_type, inner);
+    }
     let renamed = match published.rsplit_once('.') {
         Some((path, "gamma")) => format!("{path}.weight"),
         Some((path, "beta")) => format!("{path}.bias"),
@@ -15,7 +24,8 @@ pub fn canonical(model_type: &str, published: &str) -> Option<String> {
     };
     let name = renamed.as_str();
     match name {
-        "cls.predictions.decoder.weight" => None,
+        "cls.predictions.decoder.weight" | "co_target" => None,
+        _ if name.starts_with("decoder_embeddings.") => None,
         _ if name.ends_with("generator_lm_head.weight") => None,
         "cls.predictions.decoder.bias" => Some("cls.predictions.bias".into()),
         _ if name.contains("pooler.") || name.starts_with("cls.seq_relationship.") => None,
@@ -56,6 +66,11 @@ mod tests {
             ("transformer.mask_emb", Some("transformer.mask_emb")),
             ("lm_loss.weight", None),
             ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
+            ("lm.bert.embeddings.word_embeddings.weight", Some(word)),
+            ("module.lm.cls.predictions.bias", Some("cls.predictions.bias")),
+            ("lm.cls.predictions.decoder.weight", None),
+            ("decoder_embeddings.LayerNorm.weight", None),
+            ("co_target", None),
         ] {
             assert_eq!(canonical("bert", published).as_deref(), expected, "{published}");
         }

@@ -79,7 +79,7 @@ fn collect<O: Objective>(
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
     let fresh = directory.load_into(objective.weights_mut())?;
     if let Some(name) = fresh.first() {
-        let path = directory.path.join("model.safetensors");
+        let path = directory.file.clone();
         return Err(
             checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into()
         );
