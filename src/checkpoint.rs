@@ -19,7 +19,7 @@ use wgrad_models::{Pooling, Similarity};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `config.json` is missing or not what it should be.
-    #[error("{path}: expected the config.json of a BERT, ELECTRA or XLNet model: {reason}")]
+    #[error("{path}: expected the config.json of a BERT, ELECTRA, XLNet or GPT-2 model: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -183,6 +183,13 @@ impl ModelDirectory {
 pub fn read_config(path: &Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::Config { path: path.into(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let json: serde_json::Map<_, _> =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if json.get("model_type").is_some_and(|kind| kind == GPT2) {
+        // Its keys are its own, and so are their defaults; all of them are kept as they stand.
+        let config = Config { model_type: GPT2.into(), rest: json, ..Config::default() };
+        return Ok(wgrad_models::gpt2::Config::read(&config).map_err(wrong)?.published);
+    }
     let mut config: Config =
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if config.model_type == XLNET {
@@ -199,11 +206,13 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
 
 /// The `model_type` of XLNet.
 const XLNET: &str = "xlnet";
+/// The `model_type` of GPT-2.
+const GPT2: &str = "gpt2";
 
 /// How the parameters of an encoder begin; heads may be missing and are fresh then.
 fn encoder_prefix(model_type: &str) -> &'static str {
     match model_type {
-        XLNET => "transformer.",
+        XLNET | GPT2 => "transformer.",
         "electra" => "electra.",
         _ => "bert.",
     }
@@ -239,7 +248,7 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining` or `XLNetLMHeadModel`.
+    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `XLNetLMHeadModel` or `GPT2LMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
@@ -260,8 +269,10 @@ pub enum Purpose {
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
     let retriever = matches!(purpose, Purpose::Retriever { .. });
     let mut config = config.clone();
-    let is_xlnet = config.model_type == XLNET;
+    let has_own_keys = [XLNET, GPT2].contains(&config.model_type.as_str());
     let architecture = match (config.model_type.as_str(), retriever) {
+        (GPT2, true) => "GPT2Model",
+        (GPT2, false) => "GPT2LMHeadModel",
         (XLNET, true) => "XLNetModel",
         (XLNET, false) => "XLNetLMHeadModel",
         ("electra", true) => "ElectraModel",
@@ -271,7 +282,7 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
-    let json = if is_xlnet { json!(config.rest) } else { serde_json::to_value(&config)? };
+    let json = if has_own_keys { json!(config.rest) } else { serde_json::to_value(&config)? };
     write_json(&dir.join("config.json"), &json)?;
 
     let encoder = encoder_prefix(&config.model_type);

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::file::{HostTensor, serialize};
 
 use super::{Failure, Global};
-use crate::data::atomic;
 use crate::data::beir;
 use crate::data::text::{TextLayout, documents};
+use crate::data::{Side, atomic};
 use crate::retrieval::encode::Encoder;
 
 /// Encodes texts.
@@ -24,7 +24,7 @@ pub struct Args {
     /// A BEIR folder, a .jsonl or .tsv file, or plain text with one text a line.
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
-    /// What of a BEIR folder to encode.
+    /// What of a BEIR folder to encode, and as what a model that tells them apart takes the texts.
     #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
     kind: String,
     /// Tokens of the longest text; longer ones lose their end. Without it what the model was fine-tuned with.
@@ -65,7 +65,8 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         return Err(format!("--max-length is {longest}, expected {bounds}").into());
     }
     let done = |count| bar.set_position(count as u64);
-    let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
+    let side = if query { Side::Query } else { Side::Passage };
+    let vectors = encoder.encode(side, &texts, longest, args.batch_size, done)?;
     bar.finish_and_clear();
     let shape = vec![texts.len(), encoder.width()];
     let tensors = BTreeMap::from([("embeddings".to_string(), HostTensor::f32(shape, vectors))]);

@@ -1,5 +1,7 @@
 //! Contrastive fine-tuning on queries and the passages that answer them.
 
+mod cpt;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -7,6 +9,7 @@ use std::sync::Arc;
 use wgrad_engine::Device;
 use wgrad_models::{Pooling, Similarity};
 
+use super::Error;
 use super::objective::{ContrastiveObjective, Objective};
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -14,7 +17,7 @@ use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, PairCollator, Records, Sampler, Tokenizer};
-use crate::retrieval::encode::{POOLINGS, pooling_of};
+use crate::retrieval::encode::{POOLINGS, fitting_pooling, pooling_of};
 
 /// What fine-tuning reads.
 pub struct Pairs {
@@ -29,6 +32,20 @@ pub struct Pairs {
 /// Batches made ahead of the device.
 const AHEAD: usize = 8;
 
+/// The objectives by the names that recipes give them.
+pub const OBJECTIVES: [&str; 2] = ["contrastive", "cpt"];
+
+/// The tokenizer as the recipe's objective needs it.
+///
+/// # Errors
+/// [`Error::Setting`] for delimiters that it does not have.
+pub fn prepare(recipe: &mut Recipe, tokenizer: Tokenizer) -> Result<Tokenizer, Error> {
+    match recipe.choice("objective", &OBJECTIVES, "contrastive")? {
+        "cpt" => cpt::delimited(recipe, tokenizer),
+        _ => Ok(tokenizer),
+    }
+}
+
 /// Fine-tunes the model of `directory`.
 ///
 /// # Errors
@@ -40,7 +57,10 @@ pub fn finetune(
     directory: &ModelDirectory,
     session: &Session,
 ) -> Result<Outcome, TrainError> {
-    let name = recipe.choice("objective", &["contrastive"], "contrastive")?;
+    let name = recipe.choice("objective", &OBJECTIVES, "contrastive")?;
+    if name == "cpt" {
+        return cpt::finetune(device, recipe, pairs, directory, session);
+    }
     let config = directory.config.clone();
     let longest = config.max_position_embeddings;
     let batch_size: usize = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;
@@ -49,7 +69,7 @@ pub fn finetune(
     let query_max_length =
         recipe.get_in("query_max_length", 32.min(max_length), 4..=longest, bounds)?;
     let group_size = recipe.get_in("group_size", 1, 1.., "a number of passages above 0")?;
-    let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
+    let pooling = recipe.choice("pooling", &POOLINGS, fitting_pooling(&config.model_type))?;
     let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
     let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
     let temperature =

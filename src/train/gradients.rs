@@ -8,14 +8,14 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    ClmObjective, CondenserObjective, ContrastiveObjective, CptObjective, DupMaeObjective,
+    ElectraObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
 use crate::checkpoint::{self, ModelDirectory};
-use crate::retrieval::encode::{POOLINGS, pooling_of};
+use crate::retrieval::encode::{POOLINGS, fitting_pooling, pooling_of};
 
 /// Every term, gradient and hidden state of one batch.
 ///
@@ -32,13 +32,15 @@ pub fn gradients(
     let format = precision(recipe)?;
     let batch = (batch, format);
     match objective {
+        "clm" => of_pretraining::<ClmObjective>(device, recipe, directory, batch),
         "condenser" => of_pretraining::<CondenserObjective>(device, recipe, directory, batch),
         "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
         "contrastive" => {
-            let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
+            let pooling =
+                recipe.choice("pooling", &POOLINGS, fitting_pooling(&config.model_type))?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
             let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
             let temperature = recipe.get("temperature", temperature)?;
@@ -46,6 +48,11 @@ pub fn gradients(
             recipe.finish()?;
             let (how, options) = (pooling_of(pooling, similarity), (temperature, group_size));
             collect(ContrastiveObjective::new(device, config, how, options, 0)?, directory, batch)
+        }
+        "cpt" => {
+            let group_size = recipe.get("group_size", 1_usize)?;
+            recipe.finish()?;
+            collect(CptObjective::new(device, config, group_size, 0)?, directory, batch)
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
+use wgrad_models::Similarity;
 use wgrad_models::bert::Config;
-use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
-    Batching, CondenserObjective, DupMaeObjective, ElectraObjective, MlmObjective, Pretraining,
-    RetroMaeObjective, XlNetObjective,
+    Batching, ClmObjective, CondenserObjective, DupMaeObjective, ElectraObjective, MlmObjective,
+    Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -76,7 +76,8 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 6] = ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet"];
+pub const OBJECTIVES: [&str; 7] =
+    ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet", "clm"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -90,6 +91,7 @@ pub fn pretrain(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
+        "clm" => run::<ClmObjective>(device, recipe, corpus, start, session),
         "condenser" => run::<CondenserObjective>(device, recipe, corpus, start, session),
         "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
         "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
@@ -157,7 +159,7 @@ fn run<O: Pretraining>(
         let loss = mean_loss(objective, device, &heldout_batches)?;
         let mut results = vec![("heldout_loss".to_string(), loss)];
         if !probe.is_empty() {
-            let how = (Pooling::Cls, Similarity::Cosine);
+            let how = (O::POOLING, Similarity::Cosine);
             results
                 .push(("probe_mrr@10".to_string(), probe.mrr(device, objective.encoder(), how)?));
         }

@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{CAUSAL, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -20,6 +20,9 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
+        format!("{CAUSAL} --out clm"),
+        "finetune --objective cpt --data beir --init clm-1/model --batch-size 8 --quiet --out cpt"
+            .into(),
         format!("{finetune} --out contrastive"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{CAUSAL, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -20,6 +20,11 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),
         ("electra", ELECTRA.to_string()),
+        ("clm", CAUSAL.to_string()),
+        (
+            "cpt",
+            format!("{} --objective cpt --set group_size=2", finetune.replace("start/", "clm/")),
+        ),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),

@@ -1,4 +1,5 @@
 //! Models against other frameworks.
 
 mod fixtures;
+mod gpt2;
 mod xlnet;
