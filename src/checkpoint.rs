@@ -7,6 +7,7 @@
 mod generator;
 mod hybrid_files;
 pub mod pytorch;
+mod sentence_transformers;
 mod stored;
 
 use std::collections::BTreeMap;
@@ -26,7 +27,7 @@ use wgrad_models::{Pooling, Similarity};
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// `config.json` is missing or not what it should be.
-    #[error("{path}: expected the config.json of a BERT, ELECTRA or XLNet model: {reason}")]
+    #[error("{path}: expected the config.json of a BERT, ELECTRA, XLNet or GPT-2 model: {reason}")]
     Config {
         /// The file.
         path: PathBuf,
@@ -226,6 +227,13 @@ impl ModelDirectory {
 pub fn read_config(path: &Path) -> Result<Config, Error> {
     let wrong = |reason: String| Error::Config { path: path.into(), reason };
     let text = fs::read_to_string(path).map_err(|error| wrong(error.to_string()))?;
+    let json: serde_json::Map<_, _> =
+        serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    if json.get("model_type").is_some_and(|kind| kind == GPT2) {
+        // Its keys are its own, and so are their defaults; all of them are kept as they stand.
+        let config = Config { model_type: GPT2.into(), rest: json, ..Config::default() };
+        return Ok(wgrad_models::gpt2::Config::read(&config).map_err(wrong)?.published);
+    }
     let mut config: Config =
         serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
     if config.model_type == XLNET {
@@ -242,11 +250,13 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
 
 /// The `model_type` of XLNet.
 const XLNET: &str = "xlnet";
+/// The `model_type` of GPT-2.
+const GPT2: &str = "gpt2";
 
 /// How the parameters of an encoder begin; heads may be missing and are fresh then.
 fn encoder_prefix(model_type: &str) -> &'static str {
     match model_type {
-        XLNET => "transformer.",
+        XLNET | GPT2 => "transformer.",
         "electra" => "electra.",
         _ => "bert.",
     }
@@ -282,7 +292,8 @@ fn inconsistency(config: &Config) -> Option<String> {
 /// What a written directory is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `ElectraForMaskedLM` or `XLNetLMHeadModel`.
+    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `ElectraForMaskedLM`, `XLNetLMHeadModel` or
+    /// `GPT2LMHeadModel`.
     MaskedLm,
     /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
     Retriever {
@@ -310,8 +321,10 @@ pub enum Purpose {
 pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
     let retriever = purpose != Purpose::MaskedLm;
     let mut config = config.clone();
-    let is_xlnet = config.model_type == XLNET;
+    let has_own_keys = [XLNET, GPT2].contains(&config.model_type.as_str());
     let architecture = match (config.model_type.as_str(), retriever) {
+        (GPT2, true) => "GPT2Model",
+        (GPT2, false) => "GPT2LMHeadModel",
         (XLNET, true) => "XLNetModel",
         (XLNET, false) => "XLNetLMHeadModel",
         ("electra", true) => "ElectraModel",
@@ -322,7 +335,7 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
-    let json = if is_xlnet { json!(config.rest) } else { serde_json::to_value(&config)? };
+    let json = if has_own_keys { json!(config.rest) } else { serde_json::to_value(&config)? };
     write_json(&dir.join("config.json"), &json)?;
 
     let encoder = encoder_prefix(&config.model_type);
@@ -354,11 +367,11 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     match purpose {
         Purpose::MaskedLm => Ok(()),
         Purpose::Retriever { pooling, similarity, max_length } => {
-            write_sentence_transformers(dir, hidden, pooling, similarity, max_length)
+            sentence_transformers::write(dir, hidden, pooling, similarity, max_length)
         }
         Purpose::Hybrid { options, max_length } => {
             let (pooling, similarity) = (Pooling::Cls, Similarity::Dot);
-            write_sentence_transformers(dir, hidden, pooling, similarity, max_length)?;
+            sentence_transformers::write(dir, hidden, pooling, similarity, max_length)?;
             hybrid_files::write(dir, &options, weights)
         }
     }
@@ -367,49 +380,6 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
 /// Whether an ELECTRA has the head of a masked language model: a generator, or "Replace MLM".
 fn names_tokens(weights: &Weights) -> bool {
     weights.params().iter().any(|param| param.name() == "generator_lm_head.bias")
-}
-
-/// The layout that `SentenceTransformer(dir)` loads, in the form that all of its versions read.
-fn write_sentence_transformers(
-    dir: &Path,
-    hidden: usize,
-    pooling: Pooling,
-    similarity: Similarity,
-    max_length: usize,
-) -> io::Result<()> {
-    let mut modules = vec![module(0, "", "Transformer"), module(1, "1_Pooling", "Pooling")];
-    fs::create_dir_all(dir.join("1_Pooling"))?;
-    if similarity == Similarity::Cosine {
-        modules.push(module(2, "2_Normalize", "Normalize"));
-        fs::create_dir_all(dir.join("2_Normalize"))?;
-        // Directories without a file are lost by version control and by hubs.
-        write_json(&dir.join("2_Normalize/config.json"), &json!({}))?;
-    }
-    write_json(&dir.join("modules.json"), &json!(modules))?;
-    let pooling = json!({
-        "word_embedding_dimension": hidden,
-        "pooling_mode_cls_token": pooling == Pooling::Cls,
-        "pooling_mode_mean_tokens": pooling == Pooling::Mean,
-        "pooling_mode_max_tokens": false,
-        "pooling_mode_mean_sqrt_len_tokens": false,
-        "pooling_mode_weightedmean_tokens": false,
-        "pooling_mode_lasttoken": pooling == Pooling::Last,
-        "include_prompt": true,
-    });
-    write_json(&dir.join("1_Pooling/config.json"), &pooling)?;
-    let bert = json!({"max_seq_length": max_length, "do_lower_case": false});
-    write_json(&dir.join("sentence_bert_config.json"), &bert)?;
-    let name = if similarity == Similarity::Cosine { "cosine" } else { "dot" };
-    let st = json!({
-        "__version__": {}, "prompts": {}, "default_prompt_name": null, "similarity_fn_name": name,
-    });
-    write_json(&dir.join("config_sentence_transformers.json"), &st)
-}
-
-/// An entry of `modules.json`.
-fn module(idx: usize, path: &str, class: &str) -> serde_json::Value {
-    let kind = format!("sentence_transformers.models.{class}");
-    json!({"idx": idx, "name": idx.to_string(), "path": path, "type": kind})
 }
 
 fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {

@@ -11,6 +11,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::device::{Buffer, Device};
 use crate::file::{FileError, HostTensor, Values};
+use crate::ops::assign;
 use crate::random;
 use crate::shape::Shape;
 use crate::tensor::{Gradients, Tensor};
@@ -175,6 +176,20 @@ impl Weights {
     /// The memory of all parameters, for the optimizer.
     pub fn arenas_mut(&mut self) -> &mut [Buffer] {
         &mut self.arenas
+    }
+
+    /// Overwrites `param` by `values`, on the device.
+    ///
+    /// # Panics
+    /// If it is none of these parameters, or has another shape.
+    #[track_caller]
+    pub fn set(&mut self, param: &Param, values: &Tensor) {
+        values.expect_shape(&format!("set: {}", param.name()), param.0.shape.axes());
+        let is_it = |known: &Param| Arc::ptr_eq(&known.0, &param.0);
+        let at = self.params.iter().position(is_it);
+        let slot = self.layout.parameters[at.expect("the parameter is one of these weights")];
+        let mut view = self.arenas[slot.arena].view(slot.offset, slot.words);
+        assign(&self.device, values.buffer(), &mut view, 1.0);
     }
 
     /// Number of numbers.

@@ -1,6 +1,7 @@
 //! wgrad-losses: what pre-training and fine-tuning minimise, one formula one file.
 
 pub mod bag_of_words;
+pub mod causal_lm;
 pub mod contrastive;
 pub mod copy_or_predict;
 pub mod distillation;
@@ -10,6 +11,7 @@ pub mod replaced_token;
 pub mod span_contrastive;
 
 pub use bag_of_words::bag_of_words;
+pub use causal_lm::causal_lm;
 pub use contrastive::contrastive;
 pub use copy_or_predict::copy_or_predict;
 pub use distillation::{distillation, distillation_over_batch};

@@ -4,6 +4,7 @@ use wgrad_engine::Tensor;
 use wgrad_engine::weights::Declarations;
 
 use crate::bert::{Bert, Config};
+use crate::gpt2::{self, Gpt2};
 use crate::layers::Mode;
 use crate::tokens::Tokens;
 use crate::xlnet::{self, XlNet};
@@ -23,6 +24,7 @@ pub trait Encoder {
 /// What the encoder cannot be built from.
 pub fn declare(d: &mut Declarations, config: Config) -> Result<Box<dyn Encoder>, String> {
     Ok(match config.model_type.as_str() {
+        "gpt2" => Box::new(Gpt2::declare(d, gpt2::Config::read(&config)?)),
         "xlnet" => Box::new(XlNet::declare(d, xlnet::Config::read(&config)?)),
         _ => Box::new(Bert::declare(d, config)),
     })
@@ -35,6 +37,17 @@ impl Encoder for Bert {
 
     fn forward(&self, tokens: &Tokens, mode: &Mode) -> Tensor {
         Bert::forward(self, tokens, mode)
+    }
+}
+
+impl Encoder for Gpt2 {
+    fn config(&self) -> &Config {
+        &self.config.published
+    }
+
+    /// A token's state knows nothing of what follows it: only the last one is of the whole text.
+    fn forward(&self, tokens: &Tokens, mode: &Mode) -> Tensor {
+        Gpt2::forward(self, tokens, mode)
     }
 }
 

@@ -3,9 +3,10 @@
 /// The name under which these models declare a published tensor; `None` for buffers, aliases of tied tensors and
 /// heads that no model here has.
 ///
-/// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`; XLNet's is `transformer.`), with
-/// LayerNorm's old names `gamma` and `beta`, and with the tied output matrix stored again as
-/// `cls.predictions.decoder.weight`, `generator_lm_head.weight` or `lm_loss.weight`.
+/// Checkpoints come with and without the prefix of their `model_type` (`bert.`, `electra.`; XLNet's and GPT-2's is
+/// `transformer.`), with LayerNorm's old names `gamma` and `beta`, and with the tied output matrix stored again as
+/// `cls.predictions.decoder.weight`, `generator_lm_head.weight`, `lm_loss.weight` or `lm_head.weight`. Old files of GPT-2
+/// hold the causal mask, too.
 ///
 /// The pre-training models of RetroMAE, DupMAE and Condenser hold theirs under `lm.` beside `c_head.`, torch's parallel
 /// wrappers all under `module.`. `decoder_embeddings.` is RetroMAE's alias of the encoder's; `co_target` is coCondenser's
@@ -35,8 +36,9 @@ pub fn canonical(model_type: &str, published: &str) -> Option<String> {
         {
             Some(format!("{model_type}.{name}"))
         }
-        "lm_loss.weight" => None,
-        _ if ["word_embedding.", "mask_emb", "layer."]
+        "lm_loss.weight" | "lm_head.weight" => None,
+        _ if name.ends_with(".attn.bias") || name.ends_with(".attn.masked_bias") => None,
+        _ if ["word_embedding.", "mask_emb", "layer.", "wte.", "wpe.", "h.", "ln_f."]
             .iter()
             .any(|bare| name.starts_with(bare)) =>
         {
@@ -65,6 +67,11 @@ mod tests {
             ("layer.0.rel_attn.q", Some("transformer.layer.0.rel_attn.q")),
             ("transformer.mask_emb", Some("transformer.mask_emb")),
             ("lm_loss.weight", None),
+            ("h.0.attn.c_attn.weight", Some("transformer.h.0.attn.c_attn.weight")),
+            ("transformer.ln_f.bias", Some("transformer.ln_f.bias")),
+            ("h.0.attn.bias", None),
+            ("lm_head.weight", None),
+            ("logit_scale", Some("logit_scale")),
             ("c_head.output.dense.bias", Some("c_head.output.dense.bias")),
             ("lm.bert.embeddings.word_embeddings.weight", Some(word)),
             ("module.lm.cls.predictions.bias", Some("cls.predictions.bias")),

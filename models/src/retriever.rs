@@ -20,6 +20,13 @@ pub enum Pooling {
     Last,
 }
 
+impl Pooling {
+    /// What fits an architecture where nobody says: of a causal one only the last state knows the whole text.
+    pub fn fitting(model_type: &str) -> Self {
+        if model_type == "gpt2" { Self::Last } else { Self::Cls }
+    }
+}
+
 /// How two vectors are compared.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Similarity {

@@ -11,7 +11,8 @@ use wgrad_engine::weights::Weights;
 use wgrad_models::dupmae::Projection;
 use wgrad_models::hybrid::{Options, Saturation, Speakers};
 
-use super::{Error, ModelDirectory, module, write_json};
+use super::sentence_transformers::module;
+use super::{Error, ModelDirectory, write_json};
 
 /// The file that makes a directory one of a hybrid representation.
 const FILE: &str = "hybrid.json";

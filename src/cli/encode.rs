@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::file::{HostTensor, Values, serialize};
 
 use super::{Failure, Global};
-use crate::data::atomic;
 use crate::data::beir;
 use crate::data::text::{TextLayout, documents};
+use crate::data::{Side, atomic};
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::hybrid::{HybridEncoder, Passages, Queries};
 
@@ -26,7 +26,7 @@ pub struct Args {
     /// A BEIR folder, a .jsonl or .tsv file, or plain text with one text a line.
     #[arg(long, value_name = "PATH")]
     input: PathBuf,
-    /// What of a BEIR folder to encode.
+    /// What of a BEIR folder to encode, and as what a model that tells them apart takes the texts.
     #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
     kind: String,
     /// Tokens of the longest text; longer ones lose their end. Without it what the model was fine-tuned with.
@@ -59,12 +59,13 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let device = global.open()?;
     let bar = super::training::bar(global, "encoding", texts.len());
     let done = |count| bar.set_position(count as u64);
+    let side = if query { Side::Query } else { Side::Passage };
     let (tensors, width) = match HybridEncoder::open(&device, &args.model)? {
         None => {
             let encoder = Encoder::open(&device, &args.model)?;
             let limit = encoder.model.encoder.config().max_position_embeddings;
             let longest = longest(args, encoder.max_length, limit)?;
-            let vectors = encoder.encode(&texts, longest, args.batch_size, done)?;
+            let vectors = encoder.encode(side, &texts, longest, args.batch_size, done)?;
             (parts([("embeddings", vectors, encoder.width())]), encoder.width())
         }
         Some(encoder) => {

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use clap::builder::PossibleValuesParser;
+
 use super::training::TrainingArgs;
 use super::{Ending, Failure, Global};
 use crate::checkpoint::ModelDirectory;
-use crate::data::{Records, Tokenizer};
-use crate::train::finetune::{Pairs, finetune};
+use crate::data::{Records, Side, Tokenizer};
+use crate::train::finetune::{OBJECTIVES, Pairs, finetune, prepare};
 use crate::train::probe::Probe;
 use crate::train::session::max_length;
 
@@ -22,7 +24,7 @@ pub struct Args {
     #[command(flatten)]
     training: TrainingArgs,
     /// What to learn.
-    #[arg(long, value_parser = ["contrastive"])]
+    #[arg(long, value_parser = PossibleValuesParser::new(OBJECTIVES))]
     objective: Option<String>,
 }
 
@@ -38,7 +40,7 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     let init: String = recipe.required("init")?;
     let (data, init) = (Path::new(&data), Path::new(&init));
     let directory = ModelDirectory::open(init)?;
-    let tokenizer = Arc::new(Tokenizer::load(init)?);
+    let tokenizer = Arc::new(prepare(&mut recipe, Tokenizer::load(init)?)?);
     let records = Arc::new(Records::load(data)?);
     let max_length = max_length(&mut recipe, &directory.config)?;
     let probe = dev_probe(data, &tokenizer, max_length)?;
@@ -77,8 +79,10 @@ fn dev_probe(
             answer(record.positives[0]).expect("every answer is among the passages") as u32
         })
         .collect();
-    let encode = |text: &str| tokenizer.encode(text, max_length);
-    let queries = chosen.iter().map(|r| encode(&dev.queries()[r.query as usize])).collect();
-    let passages = passages.iter().map(|&at| encode(&dev.passages()[at as usize])).collect();
+    let encode = |side: Side, text: &str| tokenizer.encode_as(side, text, max_length);
+    let query = |number: u32| encode(Side::Query, &dev.queries()[number as usize]);
+    let passage = |number: u32| encode(Side::Passage, &dev.passages()[number as usize]);
+    let queries = chosen.iter().map(|record| query(record.query)).collect();
+    let passages = passages.iter().map(|&at| passage(at)).collect();
     Ok(Some(Probe::new(queries, passages, answers, tokenizer.special().pad)))
 }

@@ -11,7 +11,10 @@
 pub mod atomic;
 pub mod beir;
 pub mod blocks;
+mod byte_level;
+pub mod causal;
 pub mod collate;
+pub mod delimiters;
 pub mod error;
 pub mod files;
 pub mod loader;
@@ -30,7 +33,9 @@ pub mod wordpiece;
 pub mod xlnet;
 
 pub use blocks::TokenBlocks;
+pub use causal::CausalCollator;
 pub use collate::{MlmBatch, MlmCollator, Padding, TokenBatch};
+pub use delimiters::{Delimiters, Side};
 pub use error::{Error, Result};
 pub use loader::Loader;
 pub use masking::MaskPool;

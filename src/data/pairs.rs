@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::collate::{Padding, TokenBatch};
+use super::delimiters::Side;
 use super::error::Result;
 use super::random::{Purpose, Random};
 use super::records::{Record, Records};
@@ -181,7 +182,8 @@ impl PairCollator {
 
     /// Ids of a query, prefix and special tokens included.
     pub fn encode_query(&self, text: &str) -> Vec<u32> {
-        self.tokenizer.encode(&format!("{}{text}", self.query_prefix), self.query_max_length)
+        let text = format!("{}{text}", self.query_prefix);
+        self.tokenizer.encode_as(Side::Query, &text, self.query_max_length)
     }
 
     /// Ids of a passage, prefix and special tokens included.

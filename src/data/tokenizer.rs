@@ -1,4 +1,6 @@
-//! WordPiece tokenization through Hugging Face `tokenizers`, from and to the files of a model directory.
+//! WordPiece and byte-level BPE through Hugging Face `tokenizers`, from and to the files of a model directory.
+
+mod settings;
 
 use std::fs;
 use std::io::Write;
@@ -8,10 +10,12 @@ use rayon::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::atomic;
+use super::byte_level::{END_OF_TEXT, tokenizer_json};
+use super::delimiters::{Delimiters, Side};
 use super::error::{Error, Result};
 use super::files::{Lines, create_dir};
 
-/// Ids of the five special tokens every model here uses.
+/// Ids of the five special tokens every model here uses. GPT-2's vocabulary has one, `<|endoftext|>`, which is all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpecialIds {
     /// `[CLS]`, first of every sequence.
@@ -33,29 +37,45 @@ impl SpecialIds {
     }
 }
 
-/// Turns text into ids, as `BertTokenizerFast` does, and knows which ids continue a word.
+/// Turns text into ids, as `BertTokenizerFast` or `GPT2TokenizerFast` does, and knows which ids continue a word.
 #[derive(Clone, Debug)]
 pub struct Tokenizer {
     inner: tokenizers::Tokenizer,
     tokens: Vec<String>,
     continuation: Vec<bool>,
     special: SpecialIds,
+    delimiters: Delimiters,
 }
 
 impl Tokenizer {
-    /// Loads `tokenizer.json`, or else `vocab.txt` with the settings of `tokenizer_config.json` (lower case if silent).
+    /// Loads `tokenizer.json`, or else `vocab.txt` with the settings of `tokenizer_config.json` (lower case if silent), or else
+    /// GPT-2's `vocab.json` and `merges.txt`; and the delimiters that a former [`Tokenizer::save`] wrote down.
     ///
     /// # Errors
-    /// [`Error::Missing`] if neither is there, [`Error::WrongFormat`] if it cannot be read or lacks a special token.
+    /// [`Error::Missing`] if none is there, [`Error::WrongFormat`] if it cannot be read or lacks a special token.
     pub fn load(dir: &Path) -> Result<Self> {
+        let mut tokenizer = Self::load_files(dir)?;
+        let id = |token: &str| tokenizer.inner.token_to_id(token);
+        tokenizer.delimiters = settings::delimiters(dir, tokenizer.delimiters, id)?;
+        Ok(tokenizer)
+    }
+
+    fn load_files(dir: &Path) -> Result<Self> {
         let whole = dir.join("tokenizer.json");
         if whole.is_file() {
             let bytes = fs::read(&whole).map_err(|e| Error::io(&whole, "read", e))?;
             return Self::from_json(&bytes, &whole);
         }
+        let (vocab, merges) = (dir.join("vocab.json"), dir.join("merges.txt"));
+        if vocab.is_file() && merges.is_file() {
+            let whole = tokenizer_json(&vocab, &merges)?;
+            return Self::from_json(whole.to_string().as_bytes(), &vocab);
+        }
         let vocab = dir.join("vocab.txt");
         if !vocab.is_file() {
-            let expected = "a directory with tokenizer.json or vocab.txt".to_owned();
+            let expected =
+                "a directory with tokenizer.json or vocab.txt, or with vocab.json and merges.txt";
+            let expected = expected.to_owned();
             return Err(Error::Missing { path: dir.into(), expected });
         }
         let tokens: Vec<String> =
@@ -63,7 +83,7 @@ impl Tokenizer {
         if tokens.is_empty() {
             return Err(Error::Empty { path: vocab, expected: "one token a line".into() });
         }
-        Self::from_vocab(&tokens, &Casing::read(&dir.join("tokenizer_config.json"))?, &vocab)
+        Self::from_vocab(&tokens, &settings::read(dir)?.unwrap_or_default(), &vocab)
     }
 
     /// Builds the BERT-uncased tokenizer over `tokens`, whose places are their ids.
@@ -71,19 +91,56 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::WrongFormat`], naming `origin`, if a special token is absent.
     pub fn uncased(tokens: &[String], origin: &Path) -> Result<Self> {
-        Self::from_vocab(tokens, &Casing::default(), origin)
+        Self::from_vocab(tokens, &settings::Casing::default(), origin)
     }
 
-    /// Gives `[CLS] text [SEP]`, the text cut after `max_length − 2` tokens.
+    /// Tells queries from passages by what stands around them; `names` are four tokens, `[SOS_x] [EOS_x] [SOS_y] [EOS_y]`, or else
+    /// the first four [`CANDIDATES`](super::delimiters::CANDIDATES) that the vocabulary has. A tokenizer that tells them apart
+    /// already stays as it is, unless there are names.
+    ///
+    /// # Errors
+    /// What is wrong with the names.
+    pub fn with_delimiters(self, names: Option<&str>) -> Result<Self, String> {
+        let id = |name: &str| self.inner.token_to_id(name);
+        let delimiters = match names {
+            Some(names) => {
+                let all: Option<Vec<u32>> = names.split_whitespace().map(id).collect();
+                match all.as_deref() {
+                    Some(&[a, b, c, d]) => Delimiters { query: [a, b], passage: [c, d] },
+                    _ => {
+                        return Err(format!(
+                            "expected four tokens of the vocabulary, found {names:?}"
+                        ));
+                    }
+                }
+            }
+            None if self.delimiters.query != self.delimiters.passage => self.delimiters,
+            None => Delimiters::choose(id)
+                .ok_or("the vocabulary has no [unused2] to [unused5] and no [ ] { }")?,
+        };
+        Ok(Self { delimiters, ..self })
+    }
+
+    /// Gives `[CLS] text [SEP]`, the text cut after `max_length − 2` tokens; or what stands around a passage instead.
     ///
     /// # Panics
     /// If `max_length` has no room for the two special tokens.
     #[track_caller]
     pub fn encode(&self, text: &str, max_length: usize) -> Vec<u32> {
+        self.encode_as(Side::Passage, text, max_length)
+    }
+
+    /// As [`Tokenizer::encode`], with what stands around a text of `side`.
+    ///
+    /// # Panics
+    /// As there.
+    #[track_caller]
+    pub fn encode_as(&self, side: Side, text: &str, max_length: usize) -> Vec<u32> {
         assert!(max_length >= 2, "encode: max_length is {max_length}, expected at least 2");
         let text = self.encode_plain(text);
         let kept = &text[..text.len().min(max_length - 2)];
-        [&[self.special.cls], kept, &[self.special.sep]].concat()
+        let [first, last] = self.delimiters.of(side);
+        [&[first], kept, &[last]].concat()
     }
 
     /// Gives `[CLS] first [SEP] second [SEP]` and the length of the part before `second` (token type 0);
@@ -109,7 +166,7 @@ impl Tokenizer {
     pub fn encode_plain(&self, text: &str) -> Vec<u32> {
         self.inner
             .encode_fast(text, false)
-            .expect("WordPiece has an unknown token, checked when loaded, so every text encodes")
+            .expect("WordPiece has an unknown token and BPE every byte, so every text encodes")
             .get_ids()
             .to_vec()
     }
@@ -117,10 +174,11 @@ impl Tokenizer {
     /// Encodes many texts on all cores, in their order.
     pub fn encode_batch<S: AsRef<str> + Sync>(
         &self,
+        side: Side,
         texts: &[S],
         max_length: usize,
     ) -> Vec<Vec<u32>> {
-        texts.par_iter().map(|text| self.encode(text.as_ref(), max_length)).collect()
+        texts.par_iter().map(|text| self.encode_as(side, text.as_ref(), max_length)).collect()
     }
 
     /// Number of ids: one more than the largest.
@@ -133,6 +191,11 @@ impl Tokenizer {
         self.special
     }
 
+    /// What stands around texts.
+    pub fn delimiters(&self) -> Delimiters {
+        self.delimiters
+    }
+
     /// Text of a token, `##` included.
     ///
     /// # Panics
@@ -142,7 +205,7 @@ impl Tokenizer {
         &self.tokens[id as usize]
     }
 
-    /// Whether a token continues the word before it (starts with `##`).
+    /// Whether a token continues the word before it: starts with `##`, or in a byte-level vocabulary with no blank.
     ///
     /// # Panics
     /// If `id` is not below [`Self::vocab_size`].
@@ -157,35 +220,44 @@ impl Tokenizer {
         bytes.fold(FNV_OFFSET, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(FNV_PRIME))
     }
 
-    /// Writes `tokenizer.json`, `tokenizer_config.json` and `vocab.txt`, which `transformers` loads.
+    /// Writes `tokenizer.json`, `tokenizer_config.json` and, for WordPiece, `vocab.txt`, which `transformers` loads.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Write`]; each file is whole or as it was before.
     pub fn save(&self, dir: &Path, max_length: usize) -> Result<()> {
         create_dir(dir)?;
-        let whole = self
+        let mut whole = self
             .inner
             .to_string(true)
             .expect("a tokenizer that was read from JSON is written as JSON");
-        let lower_case = serde_json::from_str::<Value>(&whole)
-            .ok()
-            .and_then(|json| json["normalizer"]["lowercase"].as_bool())
-            .unwrap_or(true);
-        let config = json!({
-            "tokenizer_class": "BertTokenizer",
-            "do_lower_case": lower_case,
-            "model_max_length": max_length,
-            "cls_token": "[CLS]", "sep_token": "[SEP]", "pad_token": "[PAD]",
-            "mask_token": "[MASK]", "unk_token": "[UNK]",
-        });
+        let mut json: Value = serde_json::from_str(&whole).unwrap_or_default();
+        let special = self.special.all().map(|id| self.token(id));
+        let lower_case = json["normalizer"]["lowercase"].as_bool().unwrap_or(true);
+        let mut config = match self.is_byte_level() {
+            true => settings::of_gpt2(END_OF_TEXT, max_length),
+            false => settings::of_bert(special, lower_case, max_length),
+        };
+        if self.is_byte_level() || self.delimiters != Delimiters::usual(&self.special) {
+            json["post_processor"] = self.delimiters.post_processor(|id| self.token(id).into());
+            whole = format!("{json:#}");
+            settings::tell_delimiters(&mut config, self.delimiters, |id| self.token(id));
+        }
         atomic::write_file(&dir.join("tokenizer.json"), whole.as_bytes())?;
-        atomic::write_file_with(&dir.join("tokenizer_config.json"), |file| {
+        atomic::write_file_with(&dir.join(settings::FILE), |file| {
             serde_json::to_writer_pretty(&mut *file, &config)?;
             file.write_all(b"\n")
         })?;
+        if self.is_byte_level() {
+            return Ok(());
+        }
         Ok(atomic::write_file_with(&dir.join("vocab.txt"), |file| {
             self.tokens.iter().try_for_each(|token| writeln!(file, "{token}"))
         })?)
+    }
+
+    /// Whether it is GPT-2's: with a single special token.
+    fn is_byte_level(&self) -> bool {
+        self.special.cls == self.special.pad
     }
 
     /// Splits text into the words WordPiece sees: normalized, cut at spaces and punctuation.
@@ -206,7 +278,7 @@ impl Tokenizer {
         splits.into_iter().map(|(word, ..)| word.to_owned()).collect()
     }
 
-    fn from_vocab(tokens: &[String], casing: &Casing, origin: &Path) -> Result<Self> {
+    fn from_vocab(tokens: &[String], casing: &settings::Casing, origin: &Path) -> Result<Self> {
         let vocab: Map<String, Value> =
             tokens.iter().enumerate().map(|(id, token)| (token.clone(), json!(id))).collect();
         if let Some(absent) = SPECIAL_TOKENS.iter().find(|token| !vocab.contains_key(**token)) {
@@ -260,9 +332,13 @@ impl Tokenizer {
         for (token, id) in vocab {
             tokens[id as usize] = token;
         }
+        let end_of_text = match inner.token_to_id("[CLS]") {
+            Some(_) => None,
+            None => inner.token_to_id(END_OF_TEXT),
+        };
         let id = |token: &str| {
-            inner
-                .token_to_id(token)
+            end_of_text
+                .or_else(|| inner.token_to_id(token))
                 .ok_or_else(|| wrong(&format!("a vocabulary with {token}"), "none".into()))
         };
         let special = SpecialIds {
@@ -272,10 +348,18 @@ impl Tokenizer {
             mask: id("[MASK]")?,
             unk: id("[UNK]")?,
         };
-        let continuation = tokens.iter().map(|token| token.starts_with("##")).collect();
-        Ok(Self { inner, tokens, continuation, special })
+        let continues = |token: &String| match end_of_text {
+            Some(_) => !token.starts_with(BLANK),
+            None => token.starts_with("##"),
+        };
+        let continuation = tokens.iter().map(continues).collect();
+        let delimiters = Delimiters::usual(&special);
+        Ok(Self { inner, tokens, continuation, special, delimiters })
     }
 }
+
+/// How a byte-level vocabulary writes a blank.
+const BLANK: char = 'Ġ';
 
 /// Special tokens in the order BERT-uncased conventions give new vocabularies: ids 0 to 4.
 pub(crate) const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"];
@@ -283,30 +367,3 @@ pub(crate) const SPECIAL_TOKENS: [&str; 5] = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"
 /// 64-bit FNV-1a (Fowler, Noll, Vo; IETF draft-eastlake-fnv).
 pub(crate) const FNV_OFFSET: u64 = 0xcbf2_9ce4_8422_2325;
 pub(crate) const FNV_PRIME: u64 = 0x0000_0100_0000_01b3;
-
-/// Keys of `tokenizer_config.json` that shape the normalizer; defaults are those of `BertTokenizer`.
-#[derive(serde::Deserialize)]
-#[serde(default)]
-struct Casing {
-    do_lower_case: bool,
-    strip_accents: Option<bool>,
-    tokenize_chinese_chars: bool,
-}
-
-impl Default for Casing {
-    fn default() -> Self {
-        Self { do_lower_case: true, strip_accents: None, tokenize_chinese_chars: true }
-    }
-}
-
-impl Casing {
-    fn read(path: &Path) -> Result<Self> {
-        if !path.is_file() {
-            return Ok(Self::default());
-        }
-        let bytes = fs::read(path).map_err(|e| Error::io(path, "read", e))?;
-        serde_json::from_slice(&bytes).map_err(|e| {
-            Error::malformed(path, e.line() as u64, "tokenizer settings as JSON", e.to_string())
-        })
-    }
-}

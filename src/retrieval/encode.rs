@@ -9,7 +9,7 @@ use wgrad_models::encoder::declare;
 use wgrad_models::{InputError, Mode, Pooling, Retriever, Similarity, Tokens, Visible, represent};
 
 use crate::checkpoint::{self, ModelDirectory};
-use crate::data::{self, Padding, TokenBatch, Tokenizer};
+use crate::data::{self, Padding, Side, TokenBatch, Tokenizer};
 
 /// A retriever that was read from a directory, with its tokenizer.
 pub struct Encoder {
@@ -37,14 +37,15 @@ pub enum Error {
 }
 
 impl Encoder {
-    /// Reads a model directory. Pooling and similarity are what its sentence-transformers files say, `[CLS]` and cosine
-    /// without them.
+    /// Reads a model directory. Pooling and similarity are what its sentence-transformers files say; without them
+    /// `[CLS]`, or the last token of a causal model, and cosine.
     ///
     /// # Errors
     /// [`Error`], naming the file.
     pub fn open(device: &Device, dir: &Path) -> Result<Self, Error> {
         let directory = ModelDirectory::open(dir)?;
-        let (pooling, similarity) = directory.pooling()?.unwrap_or_default();
+        let fitting = (Pooling::fitting(&directory.config.model_type), Similarity::default());
+        let (pooling, similarity) = directory.pooling()?.unwrap_or(fitting);
         let mut d = Declarations::default();
         let encoder = declare(&mut d, directory.config.clone())
             .map_err(|reason| directory.wrong_config(reason))?;
@@ -64,19 +65,20 @@ impl Encoder {
         self.model.encoder.config().hidden_size
     }
 
-    /// One vector a text, in order: `[N, H]`. Texts of like length share a batch, so that little is padding.
+    /// One vector a text of `side`, in order: `[N, H]`. Texts of like length share a batch, so that little is padding.
     ///
     /// # Errors
     /// As [`encode`].
     pub fn encode<S: AsRef<str> + Sync>(
         &self,
+        side: Side,
         texts: &[S],
         max_length: usize,
         batch_size: usize,
         done: impl FnMut(usize),
     ) -> Result<Vec<f32>, Error> {
         let longest = max_length.min(self.model.encoder.config().max_position_embeddings);
-        let ids = self.tokenizer.encode_batch(texts, longest);
+        let ids = self.tokenizer.encode_batch(side, texts, longest);
         let pad = self.tokenizer.special().pad;
         let Retriever { encoder, pooling, similarity } = &self.model;
         let device = self.weights.device();
@@ -137,6 +139,11 @@ pub(super) fn for_batches(
 
 /// The names that [`pooling_of`] knows.
 pub const POOLINGS: [&str; 3] = ["cls", "mean", "last"];
+
+/// The name of the pooling that fits an architecture.
+pub fn fitting_pooling(model_type: &str) -> &'static str {
+    if Pooling::fitting(model_type) == Pooling::Last { "last" } else { "cls" }
+}
 
 /// Pooling and similarity by the names of the settings.
 pub fn pooling_of(pooling: &str, similarity: &str) -> (Pooling, Similarity) {

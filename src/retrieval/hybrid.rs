@@ -13,7 +13,7 @@ use wgrad_models::{Hybrid, Mode};
 
 use super::encode::{Error, for_batches};
 use crate::checkpoint::ModelDirectory;
-use crate::data::Tokenizer;
+use crate::data::{Side, Tokenizer};
 
 /// A hybrid retriever that was read from a directory, with its tokenizer.
 pub struct HybridEncoder {
@@ -77,7 +77,7 @@ impl HybridEncoder {
         batch_size: usize,
         done: impl FnMut(usize),
     ) -> Result<Queries, Error> {
-        let ids = self.tokenizer.encode_batch(texts, max_length);
+        let ids = self.tokenizer.encode_batch(Side::Query, texts, max_length);
         queries(self.weights.device(), &self.model, &ids, (self.pad(), batch_size), done)
     }
 
@@ -92,7 +92,7 @@ impl HybridEncoder {
         batch_size: usize,
         done: impl FnMut(usize),
     ) -> Result<Passages, Error> {
-        let ids = self.tokenizer.encode_batch(texts, max_length);
+        let ids = self.tokenizer.encode_batch(Side::Passage, texts, max_length);
         passages(self.weights.device(), &self.model, &ids, (self.pad(), batch_size), done)
     }
 

@@ -1,5 +1,7 @@
 //! Contrastive fine-tuning on queries and the passages that answer them.
 
+mod cpt;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -18,7 +20,7 @@ use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, Plan, TrainError, train};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
 use crate::data::{Loader, PairBatch, PairCollator, Records, Sampler, Tokenizer};
-use crate::retrieval::encode::{self, POOLINGS, pooling_of};
+use crate::retrieval::encode::{self, POOLINGS, fitting_pooling, pooling_of};
 
 /// What fine-tuning reads.
 pub struct Pairs {
@@ -32,6 +34,20 @@ pub struct Pairs {
 
 /// Batches made ahead of the device.
 const AHEAD: usize = 8;
+
+/// The objectives by the names that recipes give them.
+pub const OBJECTIVES: [&str; 2] = ["contrastive", "cpt"];
+
+/// The tokenizer as the recipe's objective needs it.
+///
+/// # Errors
+/// [`Error::Setting`] for delimiters that it does not have.
+pub fn prepare(recipe: &mut Recipe, tokenizer: Tokenizer) -> Result<Tokenizer, Error> {
+    match recipe.choice("objective", &OBJECTIVES, "contrastive")? {
+        "cpt" => cpt::delimited(recipe, tokenizer),
+        _ => Ok(tokenizer),
+    }
+}
 
 /// What a retriever makes of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +76,7 @@ pub fn representation(
         recipe.choice("similarity", &["dot"], "dot")?;
         (Representation::Hybrid(options(recipe, config)?), 1.0)
     } else {
-        let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
+        let pooling = recipe.choice("pooling", &POOLINGS, fitting_pooling(&config.model_type))?;
         let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
         let temperature = if similarity == "cosine" { 0.05 } else { 1.0 };
         let how = pooling_of(pooling, similarity);
@@ -90,7 +106,10 @@ pub fn finetune(
     directory: &ModelDirectory,
     session: &Session,
 ) -> Result<Outcome, TrainError> {
-    let name = recipe.choice("objective", &["contrastive"], "contrastive")?;
+    let name = recipe.choice("objective", &OBJECTIVES, "contrastive")?;
+    if name == "cpt" {
+        return cpt::finetune(device, recipe, pairs, directory, session);
+    }
     let config = directory.config.clone();
     let longest = config.max_position_embeddings;
     let batch_size: usize = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;

@@ -10,9 +10,9 @@ use wgrad_models::Mode;
 
 use super::finetune::{Representation, representation};
 use super::objective::{
-    CoCondenserObjective, CondenserObjective, ContrastiveObjective, DupMaeObjective,
-    ElectraObjective, HybridObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
-    XlNetObjective,
+    ClmObjective, CoCondenserObjective, CondenserObjective, ContrastiveObjective, CptObjective,
+    DupMaeObjective, ElectraObjective, HybridObjective, MlmObjective, Objective, Pretraining,
+    RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -35,6 +35,7 @@ pub fn gradients(
     let batch = (batch, format);
     match objective {
         "cocondenser" => of_pretraining::<CoCondenserObjective>(device, recipe, directory, batch),
+        "clm" => of_pretraining::<ClmObjective>(device, recipe, directory, batch),
         "condenser" => of_pretraining::<CondenserObjective>(device, recipe, directory, batch),
         "dupmae" => of_pretraining::<DupMaeObjective>(device, recipe, directory, batch),
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
@@ -55,6 +56,11 @@ pub fn gradients(
                     collect(objective, directory, batch)
                 }
             }
+        }
+        "cpt" => {
+            let group_size = recipe.get("group_size", 1_usize)?;
+            recipe.finish()?;
+            collect(CptObjective::new(device, config, group_size, 0)?, directory, batch)
         }
         _ => of_pretraining::<MlmObjective>(device, recipe, directory, batch),
     }

@@ -5,12 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
+use wgrad_models::Similarity;
 use wgrad_models::bert::Config;
-use wgrad_models::{Pooling, Similarity};
 
 use super::objective::{
-    Batching, CoCondenserObjective, CondenserObjective, DupMaeObjective, ElectraObjective,
-    MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective,
+    Batching, ClmObjective, CoCondenserObjective, CondenserObjective, DupMaeObjective,
+    ElectraObjective, MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::probe::Probe;
 use super::recipe::Recipe;
@@ -76,8 +76,8 @@ struct Settings {
 }
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 7] =
-    ["mlm", "retromae", "dupmae", "condenser", "cocondenser", "electra", "xlnet"];
+pub const OBJECTIVES: [&str; 8] =
+    ["mlm", "retromae", "dupmae", "condenser", "cocondenser", "electra", "xlnet", "clm"];
 
 /// Pre-trains by the recipe's objective.
 ///
@@ -92,6 +92,7 @@ pub fn pretrain(
 ) -> Result<Outcome, TrainError> {
     match recipe.choice("objective", &OBJECTIVES, "mlm")? {
         "cocondenser" => run::<CoCondenserObjective>(device, recipe, corpus, start, session),
+        "clm" => run::<ClmObjective>(device, recipe, corpus, start, session),
         "condenser" => run::<CondenserObjective>(device, recipe, corpus, start, session),
         "dupmae" => run::<DupMaeObjective>(device, recipe, corpus, start, session),
         "electra" => run::<ElectraObjective>(device, recipe, corpus, start, session),
@@ -158,7 +159,7 @@ fn run<O: Pretraining>(
         }
         let mut results = heldout(objective, device, &heldout_batches)?;
         if !probe.is_empty() {
-            let how = (Pooling::Cls, Similarity::Cosine);
+            let how = (O::POOLING, Similarity::Cosine);
             results
                 .push(("probe_mrr@10".to_string(), probe.mrr(device, objective.encoder(), how)?));
         }

@@ -251,6 +251,7 @@ fn take_step<O: Objective>(
     }
     let learning_rate = plan.schedule.at(step);
     optimizer.step(objective.weights_mut().arenas_mut(), learning_rate);
+    objective.constrain();
     Ok(Pending { step, tokens, learning_rate, terms: read, state: optimizer.norm() })
 }
 

@@ -54,7 +54,7 @@ fn a_file_that_ends_too_early_is_named() {
         refused(&world, ENCODE, &["damaged/model.safetensors", "truncated", &length.to_string()]);
     }
     for (file, expected) in [
-        ("config.json", "config.json of a BERT, ELECTRA or XLNet model"),
+        ("config.json", "config.json of a BERT, ELECTRA, XLNet or GPT-2 model"),
         ("tokenizer.json", "tokenizer of Hugging Face"),
         ("modules.json", "a list of modules"),
         ("1_Pooling/config.json", "[CLS] token, by the last token or by the mean"),

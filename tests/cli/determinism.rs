@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{BASIC, ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -25,6 +25,9 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{ELECTRA} --out electra"),
         format!("{ELECTRA} --set variant=all_tokens_mlm --out all-tokens"),
         format!("{ELECTRA} --set variant=adversarial --out adversarial"),
+        format!("{CAUSAL} --out clm"),
+        "finetune --objective cpt --data beir --init clm-1/model --batch-size 8 --quiet --out cpt"
+            .into(),
         format!("{finetune} --out contrastive"),
         format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
     ] {

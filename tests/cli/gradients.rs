@@ -21,6 +21,8 @@ fn grad_writes_what_the_library_computes() {
         ("cocondenser", "cocondenser"),
         ("electra_project", "electra"),
         ("xlnet", "xlnet"),
+        ("clm", "clm"),
+        ("cpt", "cpt"),
     ] {
         let case = fixtures.join(case);
         let batch = case.join("batch.safetensors");

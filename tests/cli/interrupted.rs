@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{BASIC, ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -31,6 +31,11 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("adversarial", format!("{ELECTRA} --set variant=adversarial")),
         ("first", format!("{ELECTRA} --set variant=two_stage")),
         ("second", format!("{second} --set variant=two_stage --set stage=2")),
+        ("clm", CAUSAL.to_string()),
+        (
+            "cpt",
+            format!("{} --objective cpt --set group_size=2", finetune.replace("start/", "clm/")),
+        ),
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),

@@ -30,7 +30,11 @@ pub const BASIC: &str = "pretrain --data text.txt --config config.json --tokeniz
                          --batch-size 8 --max-length 24 --quiet --objective retromae \
                          --set decoding=basic --set decoder_layers=2 --set decoder_mask=0.7";
 
-/// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `tokenizer/` and `beir/`.
+/// The same by GPT-2, to guess the next token.
+pub const CAUSAL: &str = "pretrain --data text.txt --config gpt2.json --tokenizer tokenizer \
+                          --batch-size 8 --max-length 24 --quiet --objective clm";
+
+/// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `gpt2.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,
 }
@@ -62,6 +66,10 @@ impl World {
             "model_type": "xlnet", "vocab_size": 120, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 32,
         });
         world.write("xlnet.json", &xlnet.to_string());
+        let gpt2 = json!({
+            "model_type": "gpt2", "vocab_size": 120, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 32,
+        });
+        world.write("gpt2.json", &gpt2.to_string());
         let passage = |i: usize| {
             let (id, title, text) = (format!("d{i}"), WORDS[i % 16], words(i * 5, 1 + i / 8, 8));
             json!({"_id": id, "title": title, "text": text}).to_string() + "\n"

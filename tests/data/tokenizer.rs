@@ -2,8 +2,8 @@
 
 use std::fs;
 
-use wgrad::data::Tokenizer;
 use wgrad::data::wordpiece::train_wordpiece;
+use wgrad::data::{Side, Tokenizer};
 
 use super::{shared, small_tokenizer};
 
@@ -36,7 +36,7 @@ fn vocab_txt_and_tokenizer_json_agree() {
         assert_eq!(ids, expected, "{line}");
     }
     assert_eq!(
-        whole.encode_batch(&lines, 64),
+        whole.encode_batch(Side::Passage, &lines, 64),
         lines.iter().map(|l| whole.encode(l, 64)).collect::<Vec<_>>()
     );
     assert_eq!(whole.vocab_size(), 30522);
@@ -153,4 +153,71 @@ fn small_vocabulary_splits_words() {
     let expected =
         ["[CLS]", "un", "##want", "##ed", "##ly", "run", "##ning", "[UNK]", "cat", "[SEP]"];
     assert_eq!(tokens, expected);
+}
+
+#[test]
+fn vocab_json_and_merges_are_gpt2s_tokenizer() {
+    let Some(dir) = shared("tokenizers/gpt2") else { return };
+    let tokenizer = Tokenizer::load(&dir).unwrap();
+    assert_eq!(tokenizer.vocab_size(), 50_257);
+    assert_eq!(tokenizer.special().all(), [50_256; 5]);
+    // Printed by transformers 5.23.0: GPT2TokenizerFast over these files, input_ids of the text.
+    for (text, expected) in [
+        ("Hello, world! unaffable", &[15496, 11, 995, 0, 25312, 540][..]),
+        (
+            " na\u{ef}ve caf\u{e9}, \u{6f22}\u{5b57} [x] {y}\n\ttab",
+            &[
+                41492, 40304, 11, 10545, 120, 95, 27764, 245, 685, 87, 60, 1391, 88, 92, 198, 197,
+                8658,
+            ],
+        ),
+        ("don't", &[9099, 470]),
+        ("", &[]),
+    ] {
+        assert_eq!(tokenizer.encode_plain(text), expected, "{text}");
+        let wrapped = [&[50_256], expected, &[50_256]].concat();
+        assert_eq!(tokenizer.encode(text, 64), wrapped, "{text}");
+    }
+    let continued: Vec<bool> = [995, 25312, 540].map(|id| tokenizer.is_continuation(id)).into();
+    assert_eq!(continued, [false, false, true]); // Ġworld, Ġunaff, able
+
+    let delimited = tokenizer.with_delimiters(None).unwrap();
+    let saved = tempfile::tempdir().unwrap();
+    delimited.save(saved.path(), 64).unwrap();
+    let again = Tokenizer::load(saved.path()).unwrap();
+    for tokenizer in [&delimited, &again] {
+        assert_eq!(tokenizer.encode_as(Side::Query, "don't", 64), [58, 9099, 470, 60]); // [ … ]
+        assert_eq!(tokenizer.encode_as(Side::Passage, "don't", 3), [90, 9099, 92]); // { … }
+    }
+    assert!(!saved.path().join("vocab.txt").exists());
+}
+
+#[test]
+fn delimiters_are_reserved_tokens_where_there_are_any() {
+    let usual = small_tokenizer();
+    let [cls, sep] = [usual.special().cls, usual.special().sep];
+    assert_eq!(usual.encode_as(Side::Query, "the cat", 8), usual.encode("the cat", 8));
+    let special = usual.clone().with_delimiters(None).unwrap();
+    let of = |tokenizer: &Tokenizer, side| tokenizer.delimiters().of(side);
+    assert_eq!(of(&special, Side::Query), [cls, sep]);
+    assert_eq!(of(&special, Side::Passage), [usual.special().mask, usual.special().unk]);
+    let named = special.clone().with_delimiters(Some("the cat dog sat")).unwrap();
+    assert_eq!(of(&named, Side::Passage).map(|id| named.token(id)), ["dog", "sat"]);
+    assert!(special.with_delimiters(Some("the cat dog")).is_err());
+
+    let Some(dir) = shared("tokenizers/bert-base-uncased") else { return };
+    let bert = Tokenizer::load(&dir).unwrap().with_delimiters(None).unwrap();
+    let names = |side| of(&bert, side).map(|id| bert.token(id));
+    assert_eq!(names(Side::Query), ["[unused2]", "[unused3]"]);
+    assert_eq!(names(Side::Passage), ["[unused4]", "[unused5]"]);
+    let saved = tempfile::tempdir().unwrap();
+    bert.save(saved.path(), 64).unwrap();
+    let again = Tokenizer::load(saved.path()).unwrap();
+    assert_eq!(again.delimiters(), bert.delimiters());
+    // What others read: one text is a passage, a text with an empty one a query.
+    let library = tokenizers::Tokenizer::from_file(saved.path().join("tokenizer.json")).unwrap();
+    let passage = library.encode_fast("unaffable", true).unwrap();
+    assert_eq!(passage.get_ids(), bert.encode("unaffable", 64));
+    let query = library.encode_fast(("unaffable", ""), true).unwrap();
+    assert_eq!(query.get_ids(), bert.encode_as(Side::Query, "unaffable", 64));
 }

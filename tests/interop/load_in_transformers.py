@@ -4,6 +4,7 @@
     load_in_transformers.py DIR                                           keys and tokenizer
     load_in_transformers.py DIR --batch B --got G                         + `wgrad grad`'s last hidden state
     load_in_transformers.py DIR --retriever --texts T --embeddings E      + SentenceTransformer, `wgrad encode`
+    load_in_transformers.py DIR --retriever --texts T --embeddings E --kind query   as queries of a model that tells them apart
     load_in_transformers.py DIR --same-as DIR2                            + every tensor equal, bit for bit
 
 Each check prints one line, `ok` or `FAIL`; exits 1 if one failed. What passes is what a user may rely on: no key is
@@ -86,8 +87,13 @@ def check_tokenizer(directory, encoder, report):
         len(tokenizer) <= vocabulary and int(ids.max()) < vocabulary,
         f"{type(tokenizer).__name__}: {len(tokenizer)} tokens, embeddings have {vocabulary}",
     )
-    wrapped = all(row[0] == tokenizer.cls_token_id and tokenizer.sep_token_id in row for row in ids.tolist())
-    report.check(wrapped, f"{tokenizer.cls_token} … {tokenizer.sep_token} around every text")
+    settings = json.loads((directory / "tokenizer_config.json").read_text())
+    first, last = settings.get("passage_delimiters", (tokenizer.cls_token, tokenizer.sep_token))
+    opens, closes = tokenizer.convert_tokens_to_ids([first, last])
+    lengths = encoded["attention_mask"].sum(1).tolist()
+    rows = [row[:length] for row, length in zip(ids.tolist(), lengths, strict=True)]
+    wrapped = all(row[0] == opens and closes in row for row in rows)
+    report.check(wrapped, f"{first} … {last} around every text")
     limit = encoder.config.max_position_embeddings  # -1 of XLNet: none
     report.check(
         limit < 0 or tokenizer.model_max_length <= limit,
@@ -107,7 +113,8 @@ def report_output(name, got, ref, report):
 def check_hidden_state(encoder, batch_path, got_path, report):
     """`out.last_hidden_state` of `wgrad grad` on a batch, [B, T, H]."""
     batch = {name: torch.from_numpy(value).long() for name, value in load_file(batch_path).items()}
-    names = ("query_ids", "query_mask") if "query_ids" in batch else ("input_ids", "attention_mask")
+    sides = [side for side in ("query", "x") if f"{side}_ids" in batch]
+    names = (f"{sides[0]}_ids", f"{sides[0]}_mask") if sides else ("input_ids", "attention_mask")
     inputs = dict(zip(("input_ids", "attention_mask"), (batch[name] for name in names), strict=True))
     if "token_type_ids" in batch:
         inputs["token_type_ids"] = batch["token_type_ids"]
@@ -125,7 +132,7 @@ def read_texts(path):
     return [" ".join(filter(None, (record.get("title"), record["text"]))) for record in records]
 
 
-def check_retriever(directory, texts_path, embeddings_path, report):
+def check_retriever(directory, texts_path, embeddings_path, kind, report):
     """SentenceTransformer opens the directory, and encodes texts as `wgrad encode` did, [N, D] in their order."""
     from sentence_transformers import SentenceTransformer
 
@@ -135,8 +142,11 @@ def check_retriever(directory, texts_path, embeddings_path, report):
     if texts_path is None:
         report.check(np.isfinite(retriever.encode(PROBES)).all(), "embeddings of the probe texts are finite")
         return
-    ref = retriever.encode(read_texts(texts_path), convert_to_numpy=True)
-    report_output("embeddings", load_file(embeddings_path)["embeddings"], ref, report)
+    texts = read_texts(texts_path)
+    if kind == "query":
+        texts = [(text, "") for text in texts]  # what a tokenizer with delimiters takes for a query
+    ref = retriever.encode(texts, convert_to_numpy=True)
+    report_output(f"embeddings ({kind})", load_file(embeddings_path)["embeddings"], ref, report)
 
 
 def check_words(directory, texts_path, embeddings_path, report):
@@ -199,6 +209,7 @@ def main():
     parser.add_argument("--retriever", action="store_true", help="open it as a SentenceTransformer too")
     parser.add_argument("--texts", type=Path, help="input of `wgrad encode`; needs --retriever, --embeddings")
     parser.add_argument("--embeddings", type=Path, help="what `wgrad encode --out` wrote")
+    parser.add_argument("--kind", choices=["query", "passage"], default="passage", help="what the texts are")
     parser.add_argument("--same-as", type=Path, help="a directory with the same tensors")
     arguments = parser.parse_args()
     if (arguments.batch is None) != (arguments.got is None):
@@ -214,7 +225,7 @@ def main():
     if arguments.batch is not None:
         check_hidden_state(encoder, arguments.batch, arguments.got, report)
     if arguments.retriever:
-        check_retriever(arguments.directory, arguments.texts, arguments.embeddings, report)
+        check_retriever(arguments.directory, arguments.texts, arguments.embeddings, arguments.kind, report)
         if arguments.texts is not None and (arguments.directory / "hybrid.json").exists():
             check_words(arguments.directory, arguments.texts, arguments.embeddings, report)
     if arguments.same_as is not None:

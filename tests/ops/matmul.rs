@@ -243,13 +243,21 @@ fn linear_layers_match_differences() {
             let dx = central_difference(|x| dot(&layer(x, &w64, &b64, size, form), &dy64), &x64);
             let dw = central_difference(|w| dot(&layer(&x64, w, &b64, size, form), &dy64), &w64);
             let db = central_difference(|b| dot(&layer(&x64, &w64, b, size, form), &dy64), &b64);
-            for device in &devices {
-                let context = format!("{device:?} {size:?} {form:?}");
+            for (device, in_out) in
+                devices.iter().flat_map(|device| [(device, false), (device, true)])
+            {
+                let context = format!("{device:?} {size:?} {form:?} {in_out}");
                 let leaf = |axes: &[usize], values| Tensor::f32(device, axes, values).tracked();
-                let (x, w, b) = (leaf(&[m, 1, k], &x), leaf(&[n, k], &w), leaf(&[n], &b));
-                let y = match form {
-                    None => ops::linear(&x, &w, Some(&b)),
-                    Some(form) => ops::linear_gelu(&x, &w, &b, form),
+                let (x, b) = (leaf(&[m, 1, k], &x), leaf(&[n], &b));
+                let (w, dw) = match in_out {
+                    false => (leaf(&[n, k], &w), dw.clone()),
+                    true => (leaf(&[k, n], &transposed(&w, n, k)), transposed(&dw, n, k)),
+                };
+                let y = match (form, in_out) {
+                    (None, false) => ops::linear(&x, &w, Some(&b)),
+                    (None, true) => ops::affine(&x, &w, &b),
+                    (Some(form), false) => ops::linear_gelu(&x, &w, &b, form),
+                    (Some(form), true) => ops::affine_gelu(&x, &w, &b, form),
                 };
                 assert_eq!(y.shape().axes(), [m, 1, n], "{context}");
                 assert_close(&y.to_f32(), &y64, 1e-6, &format!("{context} y"));
@@ -262,6 +270,11 @@ fn linear_layers_match_differences() {
             }
         }
     }
+}
+
+/// `[N, K]` → `[K, N]`.
+fn transposed<T: Copy>(matrix: &[T], n: usize, k: usize) -> Vec<T> {
+    (0..k).flat_map(|column| (0..n).map(move |row| matrix[row * k + column])).collect()
 }
 
 #[test]

@@ -49,7 +49,7 @@ pub use gelu::{Gelu, gelu};
 pub use index::{Ids, IndexError, Rows};
 pub use l2_normalize::l2_normalize;
 pub use layer_norm::layer_norm;
-pub use linear::{linear, linear_gelu};
+pub use linear::{affine, affine_gelu, linear, linear_gelu};
 pub use linear_cross_entropy::{
     linear_cross_entropy, linear_cross_entropy_rows, linear_cross_entropy_smoothed,
 };

@@ -11,7 +11,7 @@ use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use super::corpus::split_identifiers;
 use super::place;
 use crate::cli::{Failure, Global};
-use crate::data::atomic;
+use crate::data::{Side, atomic};
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::search::search;
 
@@ -38,7 +38,7 @@ pub fn answer(
     items.extend(read(&data.join("heldout/corpus.jsonl"))?);
     let encoder = Encoder::open(device, &out.join("finetune/model"))?;
     let vectors = vectors(global, &encoder, out, &items)?;
-    let query = encoder.encode(&[split_identifiers(question)], LONGEST, 1, |_| {})?;
+    let query = encoder.encode(Side::Query, &[split_identifiers(question)], LONGEST, 1, |_| {})?;
     let results = search(device, encoder.width(), &query, &vectors, top_k.max(1), |_| {});
     let hits = results.into_iter().next().unwrap_or_default();
     if global.json {
@@ -89,7 +89,8 @@ fn vectors(
     }
     let texts: Vec<&str> = items.iter().map(|item| item.text.as_str()).collect();
     let bar = crate::cli::training::bar(global, "encoding", texts.len());
-    let vectors = encoder.encode(&texts, LONGEST, 64, |count| bar.set_position(count as u64))?;
+    let vectors = encoder
+        .encode(Side::Passage, &texts, LONGEST, 64, |count| bar.set_position(count as u64))?;
     bar.finish_and_clear();
     let shape = vec![items.len(), encoder.width()];
     let tensors =

@@ -20,7 +20,9 @@ use crate::cli::{Failure, Global};
 use crate::data::atomic;
 use crate::data::text::{Document, TextLayout, documents};
 use crate::data::wordpiece::train_wordpiece;
-use crate::data::{PairCollator, Records, RetroMaeCollator, Sampler, TokenBlocks, Tokenizer, beir};
+use crate::data::{
+    PairCollator, Records, RetroMaeCollator, Sampler, Side, TokenBlocks, Tokenizer, beir,
+};
 use crate::retrieval::bm25::{Bm25, Parameters, code};
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::metrics::{Queries, evaluate};
@@ -311,15 +313,16 @@ fn measure(global: &Global, device: &Device, model: &Path, data: &Path) -> Resul
     let (passages, queries) = (beir::corpus(&heldout)?, beir::queries(&heldout)?);
     let mut encoder = Encoder::open(device, model)?;
     (encoder.model.pooling, encoder.model.similarity) = HOW;
-    let encode = |entries: &[beir::Entry], longest| {
+    let encode = |side: Side, entries: &[beir::Entry], longest| {
         let texts: Vec<&str> = entries.iter().map(|entry| entry.text.as_str()).collect();
         let bar = crate::cli::training::bar(global, "encoding", texts.len());
-        let vectors = encoder.encode(&texts, longest, 64, |count| bar.set_position(count as u64));
+        let vectors =
+            encoder.encode(side, &texts, longest, 64, |count| bar.set_position(count as u64));
         bar.finish_and_clear();
         vectors
     };
-    let passage_vectors = encode(&passages, LENGTHS.0)?;
-    let query_vectors = encode(&queries, LENGTHS.1)?;
+    let passage_vectors = encode(Side::Passage, &passages, LENGTHS.0)?;
+    let query_vectors = encode(Side::Query, &queries, LENGTHS.1)?;
     let width = encoder.width();
     let results = search(device, width, &query_vectors, &passage_vectors, DEPTH, |_| {});
     let hits = results

@@ -81,16 +81,28 @@ pub fn host_labels(
     name: &'static str,
     shape: [usize; 2],
 ) -> Result<(Vec<u32>, Vec<u32>), BatchError> {
-    let values = shaped(file, name, &shape)?;
-    let labelled = values.iter().enumerate().filter(|(_, label)| **label != IGNORED);
-    let (at, labels): (Vec<u32>, Vec<i64>) =
-        labelled.map(|(at, &label)| (at as u32, label)).unzip();
-    let labels = unsigned(file, name, &labels)?;
-    if let Some(label) = labels.iter().find(|&&label| label as usize >= config.vocab_size) {
-        let expected = format!("holds label {label}, expected −100 or below {}", config.vocab_size);
-        return Err(malformed(file, name, expected));
-    }
-    Ok((at, labels))
+    let values = label_values(config, file, name, shape)?;
+    let labelled = values.iter().enumerate();
+    Ok(labelled.filter_map(|(at, &label)| Some((at as u32, label?))).unzip())
+}
+
+/// The label at each place of `labels` `[B, T]`, if it has one.
+pub fn label_values(
+    config: &Config,
+    file: &TensorFile,
+    name: &'static str,
+    shape: [usize; 2],
+) -> Result<Vec<Option<u32>>, BatchError> {
+    let limit = config.vocab_size;
+    let label = |&value: &i64| match u32::try_from(value) {
+        _ if value == IGNORED => Ok(None),
+        Ok(label) if (label as usize) < limit => Ok(Some(label)),
+        _ => {
+            let problem = format!("holds label {value}, expected −100 or below {limit}");
+            Err(malformed(file, name, problem))
+        }
+    };
+    shaped(file, name, &shape)?.iter().map(label).collect()
 }
 
 /// The ids `name` `[B, T]`, each a row of the word table.

@@ -1,9 +1,11 @@
 //! Objectives: each joins a model and its losses, and reads like the training section of its paper.
 
 mod batch_file;
+mod clm;
 mod cocondenser;
 mod condenser;
 mod contrastive;
+mod cpt;
 mod dupmae;
 pub mod electra;
 pub mod hybrid;
@@ -18,11 +20,13 @@ use wgrad_engine::file::{FileError, TensorFile};
 use wgrad_engine::weights::Weights;
 use wgrad_engine::{Device, Gradients, Tensor};
 use wgrad_models::bert::Config;
-use wgrad_models::{Encoder, InputError, Mode};
+use wgrad_models::{Encoder, InputError, Mode, Pooling};
 
+pub use clm::ClmObjective;
 pub use cocondenser::CoCondenserObjective;
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
+pub use cpt::CptObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use electra::ElectraObjective;
 pub use hybrid::HybridObjective;
@@ -117,6 +121,8 @@ pub struct Batching<'a> {
 pub trait Pretraining: Objective + Sized {
     /// What `config.json` must say that its models are.
     const MODEL_TYPE: &'static str = "bert";
+    /// How its encoder's states become a vector in the retrieval test during training.
+    const POOLING: Pooling = Pooling::Cls;
 
     /// Refuses a configuration of another type of model.
     ///
@@ -241,4 +247,7 @@ pub trait Objective {
 
     /// The parameters, to be loaded and moved.
     fn weights_mut(&mut self) -> &mut Weights;
+
+    /// Brings parameters back to where they must be, after each step of the optimizer.
+    fn constrain(&mut self) {}
 }
