@@ -77,8 +77,8 @@ fn text_becomes_a_ranking() {
 fn a_hybrid_ranks_by_both_of_its_parts() {
     let world = World::new();
     world.pretrained("dupmae", "dupmae");
-    let finetune = "finetune --data beir --init dupmae/model --batch-size 8 --steps 6 --eval-every 3 \
-                    --set representation=hybrid --set cls_width=6 --set top_k=9 --set temperature=4";
+    let finetune = "finetune --data beir --init dupmae/model --batch-size 8 --steps 20 --eval-every 10 \
+                    --learning-rate 1e-3 --set representation=hybrid --set cls_width=6 --set top_k=9 --set temperature=4";
     world.succeed(&format!("{finetune} --quiet --out hybrid"));
     has_run_files(&world, "hybrid");
     let measured = metrics(&world, "hybrid").iter().any(|line| line["probe_mrr@10"].is_number());
@@ -111,7 +111,8 @@ fn a_hybrid_ranks_by_both_of_its_parts() {
     let search = "search --top-k 5 --quiet --out run.trec --queries query.safetensors --passages";
     world.succeed(&format!("{search} passage.safetensors"));
     let measured = world.json("evaluate --qrels beir/qrels/test.tsv --run run.trec");
-    assert!(measured["recall@10"].as_f64().expect("a number") > 0.3, "{measured}");
+    // One in five at random.
+    assert!(measured["recall@10"].as_f64().expect("a number") > 0.5, "{measured}");
     let swapped = world.run(&format!("{search} query.safetensors"));
     assert_eq!(swapped.code, Some(1));
     assert!(swapped.stderr.contains("expected word_indices and word_values"), "{}", swapped.stderr);

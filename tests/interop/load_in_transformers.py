@@ -150,7 +150,7 @@ def check_retriever(directory, texts_path, embeddings_path, kind, report):
 
 
 def check_words(directory, texts_path, embeddings_path, report):
-    """What a hybrid retriever says of the vocabulary, by BertForMaskedLM: all of it of queries, the kept entries of passages."""
+    """What a hybrid retriever says of the vocabulary, by BertForMaskedLM: of passages, the entries that are kept."""
     told = json.loads((directory / "hybrid.json").read_text())
     head = {name: torch.from_numpy(value) for name, value in load_file(directory / "head.safetensors").items()}
     body = {name: torch.from_numpy(value) for name, value in load_file(directory / "model.safetensors").items()}
@@ -162,10 +162,12 @@ def check_words(directory, texts_path, embeddings_path, report):
     tied = {"cls.predictions.decoder.weight", "cls.predictions.decoder.bias"}
     own = "ot_projection.weight" in head
     missing = [] if own else [name for name in absent if name not in tied]
-    report.check(not missing and not unknown, f"BertForMaskedLM with the head beside it: {missing or 'every key matches'}")
+    found = missing or "every key matches"
+    report.check(not missing and not unknown, f"BertForMaskedLM with the head beside it: {found}")
     model.tie_weights()
     tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
-    saturate = {"none": lambda x: x, "relu": torch.relu, "log1p": lambda x: torch.relu(x).log1p()}[told["bow_saturation"]]
+    saturations = {"none": lambda x: x, "relu": torch.relu, "log1p": lambda x: torch.relu(x).log1p()}
+    saturate = saturations[told["bow_saturation"]]
     length = json.loads((directory / "sentence_bert_config.json").read_text())["max_seq_length"]
     rows = []
     for text in read_texts(texts_path):

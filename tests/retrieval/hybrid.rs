@@ -1,7 +1,13 @@
 //! Exact search by a dense and a sparse part, against the definition.
 
-use wgrad::retrieval::hybrid::{Passages, Queries, search};
+use wgrad::retrieval::hybrid::{Passages, Queries, passages, queries, search};
+use wgrad::train::objective::HybridObjective;
+use wgrad_engine::ops::{Transpose, matmul};
 use wgrad_engine::testing::{devices, normal};
+use wgrad_models::bert::Config;
+use wgrad_models::dupmae::Projection;
+use wgrad_models::hybrid::{Options, Saturation, Speakers};
+use wgrad_models::{Mode, Tokens, Visible};
 
 const VOCABULARY: usize = 40;
 const WIDTH: usize = 3;
@@ -89,5 +95,59 @@ fn only_passages_are_sparse() {
     for device in devices() {
         let hits = search(&device, &queries, &passages, 3, |_| {});
         assert_eq!(hits, [[(0, 0.5), (2, 0.5), (1, -2.0)]], "{device:?}");
+    }
+}
+
+/// The scores of a batch in training are those of a search over the same texts.
+#[test]
+fn what_is_trained_is_what_is_searched() {
+    let config = Config {
+        vocab_size: 50,
+        hidden_size: 16,
+        num_hidden_layers: 1,
+        num_attention_heads: 2,
+        intermediate_size: 24,
+        max_position_embeddings: 12,
+        initializer_range: 0.3,
+        ..Config::default()
+    };
+    let text = |seed: usize, length: usize| -> Vec<u32> {
+        let words = (0..length).map(|at| (5 + (seed * 17 + at * at * 7 + at) % 45) as u32);
+        [2].into_iter().chain(words).chain([3]).collect()
+    };
+    let asked: Vec<Vec<u32>> = (0..3).map(|i| text(i, 3 + i)).collect();
+    let told: Vec<Vec<u32>> = (0..5).map(|i| text(i + 9, 9 - i)).collect();
+    let (speakers, saturation) = (Speakers::Ordinary, Saturation::None);
+    let projection = Projection::MlmHead;
+    let options = Options { width: 6, entries: 4, projection, speakers, saturation };
+    for device in devices() {
+        let objective = HybridObjective::new(&device, config.clone(), options, (1.0, 1), 7);
+        let model = objective.expect("a BERT of any size").model;
+        let forward = |texts: &[Vec<u32>]| {
+            let longest = texts.iter().map(Vec::len).max().expect("there are texts");
+            let lengths: Vec<u32> = texts.iter().map(|text| text.len() as u32).collect();
+            let pad = |text: &Vec<u32>| [&text[..], &vec![0; longest - text.len()]].concat();
+            let ids = texts.iter().map(pad).collect::<Vec<_>>().concat();
+            let shape = [texts.len(), longest];
+            let visible = Visible::Lengths(&lengths);
+            let tokens = Tokens::new(&device, &config, shape, &ids, None, visible);
+            model.forward(&tokens.expect("ids of the table"), &Mode::evaluation()).0
+        };
+        let (q, mut p) = (forward(&asked), forward(&told));
+        p.words = model.sparsify(&p.words);
+        let kept = p.words.to_f32().iter().filter(|&&word| word != 0.0).count();
+        assert_eq!(kept, 5 * 4, "each passage keeps four entries");
+        let trained = matmul(&q.joined(), &p.joined(), Transpose::Right).to_f32(); // [3, 5]
+
+        // Other batches, other padding.
+        let q = queries(&device, &model, &asked, (0, 2), |_| {}).expect("ids of the table");
+        let p = passages(&device, &model, &told, (0, 2), |_| {}).expect("ids of the table");
+        for (row, hits) in search(&device, &q, &p, 5, |_| {}).iter().enumerate() {
+            for &(passage, found) in hits {
+                let trained = trained[row * 5 + passage as usize];
+                assert!((found - trained).abs() < 1e-4, "{found} {trained} on {device:?}");
+            }
+            assert!(hits.is_sorted_by(|a, b| a.1 >= b.1), "{hits:?}");
+        }
     }
 }
