@@ -86,7 +86,7 @@ fn check<O: Objective>(
             let context = format!("{context}, chunks of {chunk}");
             let [loss, of_all, of_tensor] = distance(step, whole);
             eprintln!(
-                "{context}: {loss:.1e}, gradients {of_all:.1e}, {of_tensor:.2} of their gates"
+                "{context}: {loss:.1e}, gradients {of_all:.1e}, of their tensors {of_tensor:.1e}"
             );
             assert!(loss <= ROUNDING, "{context}: losses are off by {loss:.1e}");
             assert!(of_all <= ROUNDING, "{context}: gradients are off by {of_all:.1e}");
