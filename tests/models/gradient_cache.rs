@@ -12,10 +12,12 @@ use wgrad_models::{Mode, Pooling, Similarity};
 const VOCABULARY: usize = 61;
 /// Dropout's key.
 const KEY: [u32; 2] = [7, 9];
-/// A gradient's distance, as a share of the largest of its tensor: sums over chunks round otherwise than sums over all.
+/// Of losses relative to max(|loss|, 1), of gradients relative to the largest of all tensors: weights are summed over chunks
+/// in another order than over all rows, and so rounded otherwise.
 const ROUNDING: f64 = 1e-6;
-/// The same as a share of the largest of all tensors: key biases have gradients of noise.
-const FLOOR: f64 = 1e-7;
+/// Of a gradient relative to the largest of its own tensor: a fifth of what the CPU may be from the truth. Tensors below
+/// [`ROUNDING`] are zero in theory, as key biases are, and hold noise.
+const OF_TENSOR: f64 = 1e-5;
 
 /// Losses, and every gradient, of one batch.
 struct Step {
@@ -44,24 +46,28 @@ fn two_steps<O: Objective>(objective: &O, batch: &O::Batch) -> [Step; 2] {
     })
 }
 
-/// How far `step` is from `whole`: of losses relative to max(|loss|, 1), of gradients as a share of what is allowed.
-fn distance(step: &Step, whole: &Step) -> (f64, f64) {
+/// How far `step` is from `whole`: losses, gradients relative to the largest of all, and to that of their tensors.
+fn distance(step: &Step, whole: &Step) -> [f64; 3] {
     let names = |step: &Step| step.losses.iter().map(|(name, _)| *name).collect::<Vec<_>>();
     assert_eq!(names(step), names(whole));
     let loss = |(a, b): (&(&str, f32), &(&str, f32))| {
         f64::from((a.1 - b.1).abs()) / f64::from(b.1.abs()).max(1.0)
     };
-    let losses = step.losses.iter().zip(&whole.losses).map(loss).fold(0.0, f64::max);
+    let loss = step.losses.iter().zip(&whole.losses).map(loss).fold(0.0, f64::max);
     let most =
         |values: &[f32]| values.iter().fold(0.0, |most: f64, x| most.max(f64::from(x.abs())));
     let largest = whole.gradients.iter().flatten().map(|g| most(g)).fold(0.0, f64::max);
-    let gradient = |(a, b): (&Option<Vec<f32>>, &Option<Vec<f32>>)| {
+    let (mut of_all, mut of_tensor) = (0.0_f64, 0.0_f64);
+    for (a, b) in step.gradients.iter().zip(&whole.gradients) {
         assert_eq!(a.is_some(), b.is_some(), "a gradient is missing");
-        let (Some(a), Some(b)) = (a, b) else { return 0.0 };
-        let error: Vec<f32> = a.iter().zip(b).map(|(a, b)| a - b).collect();
-        most(&error) / (ROUNDING * most(b) + FLOOR * largest)
-    };
-    (losses, step.gradients.iter().zip(&whole.gradients).map(gradient).fold(0.0, f64::max))
+        let (Some(a), Some(b)) = (a, b) else { continue };
+        let error = most(&a.iter().zip(b).map(|(a, b)| a - b).collect::<Vec<_>>());
+        of_all = of_all.max(error / largest);
+        if most(b) > ROUNDING * largest {
+            of_tensor = of_tensor.max(error / most(b));
+        }
+    }
+    [loss, of_all, of_tensor]
 }
 
 /// Checks every chunk size up to all rows, of which the last gives the same bits.
@@ -77,17 +83,19 @@ fn check<O: Objective>(
     for chunk in 1..=rows {
         set_chunk(objective, Some(chunk));
         for (step, whole) in two_steps(objective, batch).iter().zip(&whole) {
-            let (loss, gradient) = distance(step, whole);
+            let context = format!("{context}, chunks of {chunk}");
+            let [loss, of_all, of_tensor] = distance(step, whole);
             eprintln!(
-                "{context}, chunks of {chunk}: {loss:.1e}, gradients {gradient:.2} of the gate"
+                "{context}: {loss:.1e}, gradients {of_all:.1e}, of their tensors {of_tensor:.1e}"
             );
+            assert!(loss <= ROUNDING, "{context}: losses are off by {loss:.1e}");
+            assert!(of_all <= ROUNDING, "{context}: gradients are off by {of_all:.1e}");
             assert!(
-                loss <= ROUNDING,
-                "{context}: losses in chunks of {chunk} are off by {loss:.1e}"
+                of_tensor <= OF_TENSOR,
+                "{context}: gradients of a tensor are off by {of_tensor:.1e}"
             );
-            assert!(gradient <= 1.0, "{context}: gradients in chunks of {chunk}: {gradient}");
             if chunk == rows {
-                assert_eq!(loss.max(gradient), 0.0, "{context}: one chunk is the whole");
+                assert_eq!(loss.max(of_all), 0.0, "{context}: one chunk is the whole");
             }
         }
     }
