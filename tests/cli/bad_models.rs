@@ -57,7 +57,7 @@ fn a_file_that_ends_too_early_is_named() {
         ("config.json", "config.json of a BERT, ELECTRA or XLNet model"),
         ("tokenizer.json", "tokenizer of Hugging Face"),
         ("modules.json", "a list of modules"),
-        ("1_Pooling/config.json", "[CLS] token or by the mean"),
+        ("1_Pooling/config.json", "by the last token or by the mean"),
     ] {
         restore(&world);
         if file.starts_with("1_Pooling") {

@@ -5,9 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use wgrad::checkpoint::{Error, ModelDirectory, pytorch};
-use wgrad::train::objective::{
-    CondenserObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
-};
+use wgrad::train::objective::{CondenserObjective, MlmObjective, Pretraining, RetroMaeObjective};
 use wgrad::train::recipe::Recipe;
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, TensorFile};
@@ -43,6 +41,8 @@ fn same<O: Pretraining>(case: &str, layout: &str) {
         let mut model = model.expect("the settings of a case");
         let fresh = directory.load_into(model.weights_mut()).expect("every tensor fits");
         assert_eq!(fresh, [""; 0], "{layout}");
+        let bias = directory.published("cls.predictions.bias");
+        assert!(bias.ends_with("cls.predictions.bias"), "{layout}: {bias} is an alias");
         model.weights().to_host(|_| true)
     };
     let (expected, found) =
