@@ -16,7 +16,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
-use wgrad_engine::file::{FileError, HostTensor, TensorFile, serialize};
+use wgrad_engine::file::{FileError, HostTensor, serialize};
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
 use wgrad_models::hybrid;
@@ -105,20 +105,15 @@ impl ModelDirectory {
         let mut config = read_config(&path.join("config.json"))?;
         let model = stored::model(path)?;
         let file = model.path.clone();
-        let generator = generator::read(path, &mut config)?;
-        let heads = stored::heads(path)?;
+        let generator = generator::read(path, &mut config)?.unwrap_or_default();
+        let heads = stored::heads(path)?.unwrap_or_default();
         let mut tensors = BTreeMap::new();
-        let files = [("", Some(model)), ("", heads), (generator::PREFIX, generator)];
-        for (prefix, TensorFile { tensors: found, .. }) in
-            files.into_iter().filter_map(|(prefix, file)| Some((prefix, file?)))
-        {
+        for (prefix, found) in [("", model.tensors), (generator::PREFIX, generator), ("", heads)] {
             for (published, tensor) in found {
-                if let Some(name) = canonical(&config.model_type, &published) {
-                    tensors.insert(
-                        format!("{prefix}{name}"),
-                        (format!("{prefix}{published}"), tensor),
-                    );
-                }
+                let Some(name) = canonical(&config.model_type, &published) else { continue };
+                // An alias comes after the name it stands for.
+                let entry = tensors.entry(format!("{prefix}{name}"));
+                entry.or_insert((format!("{prefix}{published}"), tensor));
             }
         }
         Ok(Self { path: path.into(), config, file, tensors })

@@ -2,17 +2,17 @@
 //!
 //! It is a whole `ElectraForMaskedLM`. The embeddings that both share are written into both, and read from the discriminator.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::Path;
 
 use serde_json::json;
-use wgrad_engine::file::{HostTensor, TensorFile, serialize};
+use wgrad_engine::file::serialize;
 use wgrad_models::bert::Config;
 use wgrad_models::electra::generator_config;
 
-use super::{Error, read_config, stored, write_json};
+use super::stored::{self, Tensors};
+use super::{Error, read_config, write_json};
 
 /// How the generator's parameters begin beside the discriminator's.
 pub const PREFIX: &str = "generator.";
@@ -25,7 +25,7 @@ const FACTORS: [&str; 2] = ["generator_hidden_size", "generator_layers"];
 ///
 /// # Errors
 /// [`Error`], naming the file; [`Error::Config`] for sizes that do not go with the discriminator's.
-pub fn read(dir: &Path, config: &mut Config) -> Result<Option<TensorFile>, Error> {
+pub fn read(dir: &Path, config: &mut Config) -> Result<Option<Tensors>, Error> {
     let (dir, json) = (dir.join("generator"), dir.join("generator/config.json"));
     if config.model_type != "electra" || !dir.exists() {
         return Ok(None);
@@ -55,26 +55,21 @@ pub fn read(dir: &Path, config: &mut Config) -> Result<Option<TensorFile>, Error
         );
         return Err(Error::Config { path: json, reason });
     }
-    stored::model(&dir).map(Some)
+    Ok(Some(stored::model(&dir)?.tensors))
 }
 
 /// Writes the generator, whose parameters are `own`, into `dir`; what it shares is in the discriminator's `model`.
 ///
 /// # Errors
 /// What the operating system answers.
-pub fn write(
-    dir: &Path,
-    config: &Config,
-    model: &BTreeMap<String, HostTensor>,
-    own: BTreeMap<String, HostTensor>,
-) -> io::Result<()> {
+pub fn write(dir: &Path, config: &Config, model: &Tensors, own: Tensors) -> io::Result<()> {
     if own.is_empty() {
         return Ok(());
     }
     let dir = dir.join("generator");
     fs::create_dir_all(&dir)?;
     let shared = model.iter().filter(|(name, _)| name.starts_with(EMBEDDINGS));
-    let mut tensors: BTreeMap<_, _> =
+    let mut tensors: Tensors =
         shared.map(|(name, tensor)| (name.clone(), tensor.clone())).collect();
     let bare = |name: String| name.trim_start_matches(PREFIX).to_string();
     tensors.extend(own.into_iter().map(|(name, tensor)| (bare(name), tensor)));

@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use wgrad_engine::file::{FileError, TensorFile};
+use wgrad_engine::file::{FileError, HostTensor, TensorFile};
 
 use super::{Error, pytorch};
+
+/// Tensors by their published names.
+pub type Tensors = BTreeMap<String, HostTensor>;
 
 /// The model's files, in the order of preference.
 const MODELS: [&str; 4] = [
@@ -19,7 +22,7 @@ const MODELS: [&str; 4] = [
     "pytorch_model.bin.index.json",
 ];
 
-/// The tensors of a directory's model by their published names, and the file that stands for them in messages.
+/// The tensors of a directory's model, and the file that stands for them in messages.
 ///
 /// # Errors
 /// [`Error`], naming the file.
@@ -40,9 +43,10 @@ pub fn model(dir: &Path) -> Result<TensorFile, Error> {
 ///
 /// # Errors
 /// [`Error`], naming the file.
-pub fn heads(dir: &Path) -> Result<Option<TensorFile>, Error> {
-    let path = ["head.safetensors", "model.pt"].map(|name| dir.join(name));
-    path.iter().find(|path| path.exists()).map(|path| open(path)).transpose()
+pub fn heads(dir: &Path) -> Result<Option<Tensors>, Error> {
+    let paths = ["head.safetensors", "model.pt"].map(|name| dir.join(name));
+    let path = paths.iter().find(|path| path.exists());
+    path.map(|path| Ok(open(path)?.tensors)).transpose()
 }
 
 /// Reads a file by what its name says that it is.

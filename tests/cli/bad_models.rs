@@ -114,7 +114,7 @@ fn a_tensor_that_does_not_fit_is_named() {
 fn a_configuration_that_makes_no_model_is_refused() {
     let world = world();
     for (key, value, expected) in [
-        ("model_type", json!("gpt2"), "found model_type `gpt2`"),
+        ("model_type", json!("t5"), "found model_type `t5`"),
         ("hidden_size", json!(15), "hidden_size 15 is no multiple of num_attention_heads 2"),
         ("hidden_size", json!(0), "hidden_size is 0"),
         ("hidden_size", json!(-1), "expected usize"),

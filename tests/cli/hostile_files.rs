@@ -121,7 +121,7 @@ fn a_pickle_that_is_no_program_is_refused() {
         (b"\x80", "ends too early"),
         (b".", "more from the stack"),
         (b"t.", "never opened"),
-        (b"K\x01(\x85\x85t.", "more from the stack"),
+        (b"K\x01K\x01(\x86t.", "more from the stack"),
         (b"0.", "instruction 0x30"),
         (b"h\x07.", "never remembered"),
         (b"j\xff\xff\xff\xff.", "never remembered"),

@@ -41,6 +41,8 @@ fn same<O: Pretraining>(case: &str, layout: &str) {
         let mut model = model.expect("the settings of a case");
         let fresh = directory.load_into(model.weights_mut()).expect("every tensor fits");
         assert_eq!(fresh, [""; 0], "{layout}");
+        let bias = directory.published("cls.predictions.bias");
+        assert!(bias.ends_with("cls.predictions.bias"), "{layout}: {bias} is an alias");
         model.weights().to_host(|_| true)
     };
     let (expected, found) =
