@@ -29,11 +29,14 @@ const MOST_AXES: usize = 8;
 /// Letters of a function's name.
 const MOST_NAME: usize = 200;
 
+/// Tensors by their names, in the file's order.
+pub type Named = Vec<(Rc<str>, Rc<Tensor>)>;
+
 /// The tensors of a dictionary, with their names.
 ///
 /// # Errors
 /// One line that says what the pickle holds or asks for instead.
-pub fn state_dict(pickle: &[u8]) -> Result<Vec<(Rc<str>, Rc<Tensor>)>, String> {
+pub fn state_dict(pickle: &[u8]) -> Result<Named, String> {
     if pickle.len() > MOST_BYTES {
         let (most, found) = (MOST_BYTES >> 20, pickle.len() >> 20);
         return Err(format!(
