@@ -3,6 +3,8 @@
 //! Read: `config.json`, `model.safetensors` under any published form of its names, and `head.safetensors` for what
 //! Hugging Face has no place for. Written: the same, and for retrievers the files of sentence-transformers.
 
+mod late;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -14,6 +16,8 @@ use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
 use wgrad_models::published::canonical;
 use wgrad_models::{Pooling, Similarity};
+
+pub use late::{LateInteraction, punctuation, write_late};
 
 /// What can be wrong with a model directory.
 #[derive(Debug, thiserror::Error)]
@@ -62,6 +66,7 @@ pub enum Error {
 }
 
 /// A model directory that was read.
+#[derive(Clone)]
 pub struct ModelDirectory {
     /// Where it lies.
     pub path: PathBuf,
@@ -78,7 +83,8 @@ impl ModelDirectory {
     pub fn open(path: &Path) -> Result<Self, Error> {
         let config = read_config(&path.join("config.json"))?;
         let mut tensors = BTreeMap::new();
-        let mut files = vec![TensorFile::open(&path.join("model.safetensors"))?];
+        let mut files = Vec::from_iter(late::projection(path)?);
+        files.push(TensorFile::open(&path.join("model.safetensors"))?);
         let head = path.join("head.safetensors");
         if head.exists() {
             files.push(TensorFile::open(&head)?);

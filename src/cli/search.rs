@@ -6,6 +6,7 @@ use wgrad_engine::file::TensorFile;
 
 use super::encode::ids_path;
 use super::{Failure, Global};
+use crate::retrieval::late::{self, TokenVectors};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Run, write_run};
 
@@ -34,6 +35,8 @@ struct Vectors {
     ids: Vec<String>,
     width: usize,
     values: Vec<f32>,
+    /// Of late interaction: where the rows of each text begin, and the end.
+    offsets: Option<Vec<usize>>,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -51,12 +54,31 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let bar = super::training::bar(global, "searching", queries.ids.len());
     let done = |count| bar.set_position(count as u64);
     let (width, k) = (queries.width, args.top_k);
-    let results = search(&device, width, &queries.values, &passages.values, k, done);
+    let (Vectors { ids: query_ids, values: q, offsets: q_offsets, .. }, p) =
+        (queries, passages.values);
+    let results = match (q_offsets, passages.offsets) {
+        (Some(q_offsets), Some(p_offsets)) => {
+            let q = TokenVectors { width, values: q, offsets: q_offsets };
+            late::search(
+                &device,
+                &q,
+                &TokenVectors { width, values: p, offsets: p_offsets },
+                k,
+                done,
+            )
+        }
+        (None, None) => search(&device, width, &q, &p, k, done),
+        _ => {
+            let problem =
+                "one of the files has a vector for every token, the other one for every text";
+            return Err(format!("{problem}; encode both with one model").into());
+        }
+    };
     bar.finish_and_clear();
     let hit =
         |(passage, score): (u32, f32)| Hit { docid: passages.ids[passage as usize].clone(), score };
     let ranked = results.into_iter().map(|hits| hits.into_iter().map(hit).collect());
-    let run: Run = queries.ids.iter().cloned().zip(ranked).collect();
+    let run: Run = query_ids.into_iter().zip(ranked).collect();
     write_run(&args.out, &run, "wgrad")?;
     super::profile::finish(global, &device)?;
     if global.json {
@@ -77,10 +99,12 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     let text =
         std::fs::read_to_string(&ids).map_err(|error| format!("{}: {error}", ids.display()))?;
     let ids: Vec<String> = text.lines().map(str::to_string).collect();
-    if ids.len() != rows {
-        return Err(
-            format!("{}: {} ids for {rows} vectors", ids_path(path).display(), ids.len()).into()
-        );
+    let offsets = offsets(&file, rows)?;
+    let texts = offsets.as_ref().map_or(rows, |offsets| offsets.len() - 1);
+    if ids.len() != texts {
+        let path = ids_path(path);
+        let of = if offsets.is_some() { "texts" } else { "vectors" };
+        return Err(format!("{}: {} ids for {texts} {of}", path.display(), ids.len()).into());
     }
     if rows == 0 || width == 0 {
         return Err(format!("{}: found no vectors, expected at least one", path.display()).into());
@@ -93,5 +117,20 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
         )
         .into());
     }
-    Ok(Vectors { ids, width, values: values.to_vec() })
+    Ok(Vectors { ids, width, values: values.to_vec(), offsets })
+}
+
+/// Where each text's rows begin in a file of late interaction; `None` if every text has one vector.
+fn offsets(file: &TensorFile, rows: usize) -> Result<Option<Vec<usize>>, Failure> {
+    if !file.tensors.contains_key("offsets") {
+        return Ok(None);
+    }
+    let (_, values) = file.integers("offsets")?;
+    let rises = values.windows(2).all(|pair| pair[0] < pair[1]);
+    if values.first() != Some(&0) || values.last() != Some(&(rows as i64)) || !rises {
+        let path = file.path.display();
+        let expected = format!("offsets that rise from 0 to the {rows} rows of embeddings");
+        return Err(format!("{path}: expected {expected}; encode again").into());
+    }
+    Ok(Some(values.iter().map(|&offset| offset as usize).collect()))
 }

@@ -11,6 +11,7 @@
 pub mod atomic;
 pub mod beir;
 pub mod blocks;
+pub mod colbert;
 pub mod collate;
 pub mod error;
 pub mod files;
@@ -30,6 +31,7 @@ pub mod wordpiece;
 pub mod xlnet;
 
 pub use blocks::TokenBlocks;
+pub use colbert::{ColbertBatch, ColbertCollator, Marking, Side};
 pub use collate::{MlmBatch, MlmCollator, Padding, TokenBatch};
 pub use error::{Error, Result};
 pub use loader::Loader;

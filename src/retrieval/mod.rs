@@ -2,6 +2,7 @@
 
 pub mod bm25;
 pub mod encode;
+pub mod late;
 pub mod metrics;
 pub mod search;
 pub mod trec;

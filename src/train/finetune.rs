@@ -1,5 +1,7 @@
 //! Contrastive fine-tuning on queries and the passages that answer them.
 
+mod colbert;
+
 use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
@@ -40,7 +42,10 @@ pub fn finetune(
     directory: &ModelDirectory,
     session: &Session,
 ) -> Result<Outcome, TrainError> {
-    let name = recipe.choice("objective", &["contrastive"], "contrastive")?;
+    let name = recipe.choice("objective", &["contrastive", "colbert"], "contrastive")?;
+    if name == "colbert" {
+        return colbert::run(device, recipe, pairs, directory, session);
+    }
     let config = directory.config.clone();
     let longest = config.max_position_embeddings;
     let batch_size: usize = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;

@@ -8,8 +8,8 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    ColbertObjective, ColbertSettings, CondenserObjective, ContrastiveObjective, DupMaeObjective,
+    ElectraObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -37,6 +37,12 @@ pub fn gradients(
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
+        "colbert" => {
+            let width = directory.late_interaction()?.map(|late| late.width);
+            let settings = ColbertSettings::of_recipe(recipe, width)?;
+            recipe.finish()?;
+            collect(ColbertObjective::new(device, config, settings, 0)?, directory, batch)
+        }
         "contrastive" => {
             let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;

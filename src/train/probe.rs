@@ -73,9 +73,22 @@ impl Probe {
     ) -> Result<f64, encode::Error> {
         let vectors =
             |ids: &[Vec<u32>]| encode(device, encoder, how, ids, (self.pad, BATCH), |_| {});
-        let (queries, passages) = (vectors(&self.queries)?, vectors(&self.passages)?);
         let width = encoder.config().hidden_size;
-        let results = search(device, width, &queries, &passages, DEPTH, |_| {});
+        self.mrr_by(|queries, passages, depth| {
+            let (queries, passages) = (vectors(queries)?, vectors(passages)?);
+            Ok(search(device, width, &queries, &passages, depth, |_| {}))
+        })
+    }
+
+    /// MRR@10 of the answers by any search: of queries, of passages and of how many of them are wanted a query.
+    ///
+    /// # Errors
+    /// As `find`.
+    pub fn mrr_by<E>(
+        &self,
+        find: impl FnOnce(&[Vec<u32>], &[Vec<u32>], usize) -> Result<Vec<Vec<(u32, f32)>>, E>,
+    ) -> Result<f64, E> {
+        let results = find(&self.queries, &self.passages, DEPTH)?;
         let reciprocal = |(hits, answer): (&Vec<(u32, f32)>, &u32)| {
             let rank = hits.iter().position(|(passage, _)| passage == answer);
             rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64)

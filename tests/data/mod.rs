@@ -1,6 +1,7 @@
 //! Tests of `wgrad::data`.
 
 mod atomic;
+mod colbert;
 mod files;
 mod loader;
 mod masking;

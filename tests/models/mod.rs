@@ -1,4 +1,5 @@
 //! Models against other frameworks.
 
+mod colbert;
 mod fixtures;
 mod xlnet;

@@ -1,6 +1,7 @@
 //! Files of rankings and judgments, metrics and BM25, against trec_eval and bm25s.
 
 mod bm25;
+mod late;
 mod metrics;
 mod trec;
 

@@ -1,6 +1,7 @@
 //! Objectives: each joins a model and its losses, and reads like the training section of its paper.
 
 mod batch_file;
+mod colbert;
 mod condenser;
 mod contrastive;
 mod dupmae;
@@ -17,6 +18,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::bert::Config;
 use wgrad_models::{Encoder, InputError, Mode};
 
+pub use colbert::{ColbertObjective, Settings as ColbertSettings};
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
