@@ -13,7 +13,7 @@ fn trained() -> World {
     let world = World::new();
     world.pretrained("mlm", "mlm");
     world.succeed(
-        "finetune --objective colbert --data beir --init mlm/model --epochs 4 --batch-size 8 --max-length 20 \
+        "finetune --objective colbert --data beir --init mlm/model --epochs 20 --learning-rate 0.003 --batch-size 8 --max-length 20 \
          --set dim=8 --set query_max_length=12 --set group_size=2 --eval-every 3 --quiet --out colbert",
     );
     world
@@ -58,7 +58,7 @@ fn late_interaction_gives_a_ranking() {
     let measured = world.json("evaluate --qrels beir/qrels/test.tsv --run run.trec");
     // Among 24 passages, 5 at random hold the answer one time in five.
     let found = measured["recall@10"].as_f64().expect("a number");
-    assert!(found > 0.3, "recall@10 is {found}");
+    assert!(found > 0.6, "recall@10 is {found}");
 
     // What search cannot compare, it names.
     world.succeed(
