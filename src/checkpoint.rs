@@ -6,6 +6,7 @@
 
 mod generator;
 mod hybrid_files;
+mod late;
 pub mod pytorch;
 mod sentence_transformers;
 mod stored;
@@ -22,6 +23,8 @@ use wgrad_models::bert::Config;
 use wgrad_models::hybrid;
 use wgrad_models::published::canonical;
 use wgrad_models::{Pooling, Similarity};
+
+pub use late::{LateInteraction, punctuation, write_late};
 
 /// What can be wrong with a model directory.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +89,7 @@ pub enum Error {
 }
 
 /// A model directory that was read.
+#[derive(Clone)]
 pub struct ModelDirectory {
     /// Where it lies.
     pub path: PathBuf,
@@ -108,7 +112,10 @@ impl ModelDirectory {
         let generator = generator::read(path, &mut config)?.unwrap_or_default();
         let heads = stored::heads(path)?.unwrap_or_default();
         let mut tensors = BTreeMap::new();
-        for (prefix, found) in [("", model.tensors), (generator::PREFIX, generator), ("", heads)] {
+        let projection = late::projection(path)?.map(|file| file.tensors).unwrap_or_default();
+        let files =
+            [("", model.tensors), (generator::PREFIX, generator), ("", heads), ("", projection)];
+        for (prefix, found) in files {
             for (published, tensor) in found {
                 let Some(name) = canonical(&config.model_type, &published) else { continue };
                 // An alias comes after the name it stands for.

@@ -4,6 +4,7 @@
 //! equation. Losses live elsewhere; an objective of the `wgrad` package joins the two.
 
 pub mod bert;
+pub mod colbert;
 pub mod condenser;
 pub mod dupmae;
 pub mod electra;
@@ -18,6 +19,7 @@ pub mod tokens;
 pub mod xlnet;
 
 pub use bert::{Bert, MaskedLm};
+pub use colbert::{ColBert, Uncounted};
 pub use condenser::Condenser;
 pub use dupmae::DupMae;
 pub use electra::Electra;

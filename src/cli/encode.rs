@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, Values, serialize};
 
 use super::{Failure, Global};
-use crate::data::beir;
+use crate::checkpoint::ModelDirectory;
 use crate::data::text::{TextLayout, documents};
-use crate::data::{Side, atomic};
+use crate::data::{Side, atomic, beir};
 use crate::retrieval::encode::Encoder;
 use crate::retrieval::hybrid::{HybridEncoder, Passages, Queries};
+use crate::retrieval::late::LateEncoder;
 
 /// Encodes texts.
 #[derive(clap::Args)]
@@ -18,7 +20,8 @@ use crate::retrieval::hybrid::{HybridEncoder, Passages, Queries};
 Example:  wgrad encode --model runs/retriever/model --input beir/squadshifts --kind passage --out p.safetensors
 
 The ids stand beside the vectors, one a line, in p.ids.txt. A hybrid retriever adds what a text says of the vocabulary:
-`words` [M, V] of queries, `word_indices` and `word_values` [N, K] of passages.")]
+`words` [M, V] of queries, `word_indices` and `word_values` [N, K] of passages. A model of late interaction (ColBERT)
+gives a vector for every token: `embeddings` [all tokens, D], and `offsets` [N + 1] with the rows where each text begins.")]
 pub struct Args {
     /// The model.
     #[arg(long, value_name = "DIR")]
@@ -60,7 +63,11 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let bar = super::training::bar(global, "encoding", texts.len());
     let done = |count| bar.set_position(count as u64);
     let side = if query { Side::Query } else { Side::Passage };
+    let directory = ModelDirectory::open(&args.model)?;
     let (tensors, width) = match HybridEncoder::open(&device, &args.model)? {
+        None if directory.late_interaction()?.is_some() => {
+            token_vectors(&device, args, &directory, (side, &texts), done)?
+        }
         None => {
             let encoder = Encoder::open(&device, &args.model)?;
             let limit = encoder.model.encoder.config().max_position_embeddings;
@@ -92,15 +99,40 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     atomic::write_file(&ids_path(&args.out), (ids.join("\n") + "\n").as_bytes())?;
     atomic::write_file(&args.out, &serialize(&tensors))?;
     super::profile::finish(global, &device)?;
-    let (n, d) = (texts.len(), width);
+    let (texts, vectors, d) = (texts.len(), tensors["embeddings"].shape[0], width);
     if global.json {
-        println!("{}", serde_json::json!({"texts": n, "width": d, "out": args.out}));
+        let json =
+            serde_json::json!({"texts": texts, "vectors": vectors, "width": d, "out": args.out});
+        println!("{json}");
     } else {
-        println!("{n} vectors of {d} numbers in {}", args.out.display());
+        println!("{vectors} vectors of {d} numbers in {}", args.out.display());
     }
     Ok(())
 }
 
+/// The vectors of all tokens that count, and where each text's begin.
+fn token_vectors(
+    device: &Device,
+    args: &Args,
+    directory: &ModelDirectory,
+    (side, texts): (Side, &[String]),
+    done: impl FnMut(usize),
+) -> Result<(BTreeMap<String, HostTensor>, usize), Failure> {
+    let late = LateEncoder::open(device, directory)?;
+    let mut late = late.expect("the directory says how to interact");
+    let longest = &mut late.marking.lengths[side as usize];
+    *longest = args.max_length.unwrap_or(*longest);
+    expect_length(*longest, SHORTEST + 1, directory.config.max_position_embeddings)?;
+    let vectors = late.encode(texts, side, args.batch_size, done)?;
+    let offsets = vectors.offsets.iter().map(|&offset| offset as i64).collect();
+    let offsets = HostTensor { shape: vec![texts.len() + 1], values: Values::I64(offsets) };
+    let mut tensors = parts([("embeddings", vectors.values, vectors.width)]);
+    tensors.insert(OFFSETS.to_string(), offsets);
+    Ok((tensors, vectors.width))
+}
+
+/// Where the rows of each text begin, i32 `[N + 1]`, of late interaction.
+pub const OFFSETS: &str = "offsets";
 /// μ of hybrid queries, f32 `[M, V]`.
 pub const WORDS: &str = "words";
 /// The entries that hybrid passages keep, i32 `[N, K]`.
@@ -120,11 +152,16 @@ fn parts<const N: usize>(parts: [(&str, Vec<f32>, usize); N]) -> BTreeMap<String
 fn longest(args: &Args, trained: Option<usize>, limit: usize) -> Result<usize, Failure> {
     let default = trained.unwrap_or(LONGEST[usize::from(args.kind != "query")]);
     let longest = args.max_length.unwrap_or(default.min(limit));
-    if !(SHORTEST..=limit).contains(&longest) {
-        let bounds = format!("{SHORTEST} to the model's max_position_embeddings {limit}");
-        return Err(format!("--max-length is {longest}, expected {bounds}").into());
-    }
+    expect_length(longest, SHORTEST, limit)?;
     Ok(longest)
+}
+
+fn expect_length(longest: usize, shortest: usize, limit: usize) -> Result<(), Failure> {
+    if (shortest..=limit).contains(&longest) {
+        return Ok(());
+    }
+    let bounds = format!("{shortest} to the model's max_position_embeddings {limit}");
+    Err(format!("--max-length is {longest}, expected {bounds}").into())
 }
 
 /// The file of ids beside a file of vectors: `e.safetensors` → `e.ids.txt`.

@@ -19,6 +19,8 @@ use crate::train::session::max_length;
 Examples:
   wgrad finetune --objective contrastive --data beir/squadshifts --init runs/retromae/model --epochs 1 \\
                  --out runs/retriever
+  wgrad finetune --objective colbert --data beir/squadshifts --init runs/retromae/model --epochs 1 \\
+                 --set dim=128 --set group_size=2 --out runs/colbert
   wgrad finetune --out runs/retriever --resume")]
 pub struct Args {
     #[command(flatten)]

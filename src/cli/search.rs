@@ -4,9 +4,10 @@ use std::path::{Path, PathBuf};
 
 use wgrad_engine::file::TensorFile;
 
-use super::encode::{INDICES, VALUES, WORDS, ids_path};
+use super::encode::{INDICES, OFFSETS, VALUES, WORDS, ids_path};
 use super::{Failure, Global};
 use crate::retrieval::hybrid::{self, Passages, Queries};
+use crate::retrieval::late::{self, TokenVectors};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Run, write_run};
 
@@ -35,11 +36,19 @@ struct Vectors {
     file: TensorFile,
     ids: Vec<String>,
     width: usize,
+    /// Of late interaction: where the rows of each text begin, and the end.
+    offsets: Option<Vec<usize>>,
 }
 
 impl Vectors {
     fn values(&self) -> &[f32] {
         self.file.floats("embeddings").expect("it was read").1
+    }
+
+    /// As texts of late interaction.
+    fn of_tokens(&self) -> TokenVectors {
+        let offsets = self.offsets.clone().unwrap_or_default();
+        TokenVectors { width: self.width, values: self.values().to_vec(), offsets }
     }
 }
 
@@ -59,6 +68,14 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let done = |count| bar.set_position(count as u64);
     let (width, k) = (queries.width, args.top_k);
     let results = match (words(&queries)?, kept(&passages)?) {
+        (None, None) if queries.offsets.is_some() != passages.offsets.is_some() => {
+            let problem =
+                "one of the files has a vector for every token, the other one for every text";
+            return Err(format!("{problem}; encode both with one model").into());
+        }
+        (None, None) if queries.offsets.is_some() => {
+            late::search(&device, &queries.of_tokens(), &passages.of_tokens(), k, done)
+        }
         (None, None) => search(&device, width, queries.values(), passages.values(), k, done),
         (Some(queries), Some(passages)) => {
             check_entries(&args.passages, &passages, queries.widths[1])?;
@@ -102,16 +119,33 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     let text =
         std::fs::read_to_string(&ids).map_err(|error| format!("{}: {error}", ids.display()))?;
     let ids: Vec<String> = text.lines().map(str::to_string).collect();
-    if ids.len() != rows {
+    let offsets = offsets(&file, rows)?;
+    let texts = offsets.as_ref().map_or(rows, |offsets| offsets.len() - 1);
+    if ids.len() != texts {
         return Err(
-            format!("{}: {} ids for {rows} vectors", ids_path(path).display(), ids.len()).into()
+            format!("{}: {} ids for {texts} texts", ids_path(path).display(), ids.len()).into()
         );
     }
     if rows == 0 || width == 0 {
         return Err(format!("{}: found no vectors, expected at least one", path.display()).into());
     }
     check_finite(path, values, width)?;
-    Ok(Vectors { file, ids, width })
+    Ok(Vectors { file, ids, width, offsets })
+}
+
+/// Where each text's rows begin in a file of late interaction; `None` if every text has one vector.
+fn offsets(file: &TensorFile, rows: usize) -> Result<Option<Vec<usize>>, Failure> {
+    if !file.tensors.contains_key(OFFSETS) {
+        return Ok(None);
+    }
+    let (_, values) = file.integers(OFFSETS)?;
+    let rises = values.windows(2).all(|pair| pair[0] < pair[1]);
+    if values.first() != Some(&0) || values.last() != Some(&(rows as i64)) || !rises {
+        let path = file.path.display();
+        let expected = format!("offsets that rise from 0 to the {rows} rows of embeddings");
+        return Err(format!("{path}: expected {expected}; encode again").into());
+    }
+    Ok(Some(values.iter().map(|&offset| offset as usize).collect()))
 }
 
 fn check_finite(path: &Path, values: &[f32], width: usize) -> Result<(), Failure> {

@@ -13,6 +13,7 @@ pub mod beir;
 pub mod blocks;
 mod byte_level;
 pub mod causal;
+pub mod colbert;
 pub mod collate;
 pub mod delimiters;
 pub mod error;
@@ -34,6 +35,7 @@ pub mod xlnet;
 
 pub use blocks::TokenBlocks;
 pub use causal::CausalCollator;
+pub use colbert::{ColbertBatch, ColbertCollator, Marking};
 pub use collate::{MlmBatch, MlmCollator, Padding, TokenBatch};
 pub use delimiters::{Delimiters, Side};
 pub use error::{Error, Result};

@@ -205,6 +205,22 @@ impl Tokenizer {
         &self.tokens[id as usize]
     }
 
+    /// The id of a token, `None` for a text that is none.
+    pub fn id_of(&self, token: &str) -> Option<u32> {
+        self.inner.token_to_id(token)
+    }
+
+    /// The same with special tokens more, those that it lacks, whose ids follow the others.
+    #[must_use]
+    pub fn with_special_tokens(&self, tokens: &[&str]) -> Self {
+        let mut inner = self.inner.clone();
+        let special = |token: &&str| tokenizers::AddedToken::from(*token, true);
+        inner.add_special_tokens(&tokens.iter().map(special).collect::<Vec<_>>());
+        let json = inner.to_string(false).expect("a tokenizer that was read is written");
+        let more = Self::from_json(json.as_bytes(), Path::new("tokenizer.json"));
+        more.expect("a tokenizer with more tokens is one")
+    }
+
     /// Whether a token continues the word before it: starts with `##`, or in a byte-level vocabulary with no blank.
     ///
     /// # Panics

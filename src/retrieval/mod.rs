@@ -3,6 +3,7 @@
 pub mod bm25;
 pub mod encode;
 pub mod hybrid;
+pub mod late;
 pub mod metrics;
 pub mod search;
 pub mod trec;

@@ -1,5 +1,6 @@
 //! Contrastive fine-tuning on queries and the passages that answer them.
 
+mod colbert;
 mod cpt;
 
 use std::ops::Range;
@@ -36,7 +37,7 @@ pub struct Pairs {
 const AHEAD: usize = 8;
 
 /// The objectives by the names that recipes give them.
-pub const OBJECTIVES: [&str; 2] = ["contrastive", "cpt"];
+pub const OBJECTIVES: [&str; 3] = ["contrastive", "cpt", "colbert"];
 
 /// The tokenizer as the recipe's objective needs it.
 ///
@@ -107,8 +108,10 @@ pub fn finetune(
     session: &Session,
 ) -> Result<Outcome, TrainError> {
     let name = recipe.choice("objective", &OBJECTIVES, "contrastive")?;
-    if name == "cpt" {
-        return cpt::finetune(device, recipe, pairs, directory, session);
+    match name {
+        "cpt" => return cpt::finetune(device, recipe, pairs, directory, session),
+        "colbert" => return colbert::run(device, recipe, pairs, directory, session),
+        _ => {}
     }
     let config = directory.config.clone();
     let longest = config.max_position_embeddings;

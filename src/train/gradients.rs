@@ -10,9 +10,9 @@ use wgrad_models::Mode;
 
 use super::finetune::{Representation, representation};
 use super::objective::{
-    ClmObjective, CoCondenserObjective, CondenserObjective, ContrastiveObjective, CptObjective,
-    DupMaeObjective, ElectraObjective, HybridObjective, MlmObjective, Objective, Pretraining,
-    RetroMaeObjective, XlNetObjective,
+    ClmObjective, CoCondenserObjective, ColbertObjective, ColbertSettings, CondenserObjective,
+    ContrastiveObjective, CptObjective, DupMaeObjective, ElectraObjective, HybridObjective,
+    MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
@@ -41,6 +41,12 @@ pub fn gradients(
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
+        "colbert" => {
+            let width = directory.late_interaction()?.map(|late| late.width);
+            let settings = ColbertSettings::of_recipe(recipe, width)?;
+            recipe.finish()?;
+            collect(ColbertObjective::new(device, config, settings, 0)?, directory, batch)
+        }
         "contrastive" => {
             let (representation, temperature) = representation(recipe, &config)?;
             let options = (temperature, recipe.get("group_size", 1_usize)?);

@@ -74,9 +74,11 @@ impl Probe {
     ) -> Result<f64, encode::Error> {
         let vectors =
             |ids: &[Vec<u32>]| encode(device, encoder, how, ids, (self.pad, BATCH), |_| {});
-        let (queries, passages) = (vectors(&self.queries)?, vectors(&self.passages)?);
         let width = encoder.config().hidden_size;
-        Ok(self.score(&search(device, width, &queries, &passages, DEPTH, |_| {})))
+        self.mrr_by(|queries, passages, depth| {
+            let (queries, passages) = (vectors(queries)?, vectors(passages)?);
+            Ok(search(device, width, &queries, &passages, depth, |_| {}))
+        })
     }
 
     /// MRR@10 of the answers, by exact search with both parts of a hybrid representation.
@@ -85,13 +87,22 @@ impl Probe {
     /// As [`encode()`].
     pub fn mrr_of_hybrid(&self, device: &Device, model: &Hybrid) -> Result<f64, encode::Error> {
         let batches = (self.pad, BATCH);
-        let queries = hybrid::queries(device, model, &self.queries, batches, |_| {})?;
-        let passages = hybrid::passages(device, model, &self.passages, batches, |_| {})?;
-        Ok(self.score(&hybrid::search(device, &queries, &passages, DEPTH, |_| {})))
+        self.mrr_by(|queries, passages, depth| {
+            let queries = hybrid::queries(device, model, queries, batches, |_| {})?;
+            let passages = hybrid::passages(device, model, passages, batches, |_| {})?;
+            Ok(hybrid::search(device, &queries, &passages, depth, |_| {}))
+        })
     }
 
-    /// The mean of 1 / rank of each query's answer among what was found for it.
-    fn score(&self, results: &[Vec<(u32, f32)>]) -> f64 {
+    /// MRR@10 of the answers by any search: of queries, of passages and of how many of them are wanted a query.
+    ///
+    /// # Errors
+    /// As `find`.
+    pub fn mrr_by<E>(
+        &self,
+        find: impl FnOnce(&[Vec<u32>], &[Vec<u32>], usize) -> Result<Vec<Vec<(u32, f32)>>, E>,
+    ) -> Result<f64, E> {
+        let results = find(&self.queries, &self.passages, DEPTH)?;
         let reciprocal = |(hits, answer): (&Vec<(u32, f32)>, &u32)| {
             let rank = hits.iter().position(|(passage, _)| passage == answer);
             rank.map_or(0.0, |rank| 1.0 / (rank + 1) as f64)

@@ -30,6 +30,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
             .into(),
         format!("{finetune} --out contrastive"),
         format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
+        format!("{finetune} --objective colbert --set dim=8 --set group_size=2 --out colbert"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");
         for (name, threads) in [("1", "1"), ("2", "2"), ("again", "2")] {

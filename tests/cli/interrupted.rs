@@ -40,6 +40,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),
         ("hybrid", format!("{finetune} --set representation=hybrid --set top_k=8")),
+        ("colbert", format!("{finetune} --objective colbert --set dim=8 --set group_size=2")),
     ] {
         world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
         let killed = format!("{out}-killed");

@@ -4,6 +4,7 @@ mod bad_data;
 mod bad_models;
 mod bad_settings;
 mod checkpoints;
+mod colbert;
 mod cpt;
 mod determinism;
 mod electra_files;

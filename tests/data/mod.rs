@@ -2,6 +2,7 @@
 
 mod atomic;
 mod causal;
+mod colbert;
 mod files;
 mod loader;
 mod masking;

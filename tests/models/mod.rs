@@ -1,5 +1,6 @@
 //! Models against other frameworks.
 
+mod colbert;
 mod fixtures;
 mod gpt2;
 mod gradient_cache;

@@ -2,6 +2,7 @@
 
 mod bm25;
 mod hybrid;
+mod late;
 mod metrics;
 mod trec;
 

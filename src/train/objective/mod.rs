@@ -3,6 +3,7 @@
 mod batch_file;
 mod clm;
 mod cocondenser;
+mod colbert;
 mod condenser;
 mod contrastive;
 mod cpt;
@@ -24,6 +25,7 @@ use wgrad_models::{Encoder, InputError, Mode, Pooling};
 
 pub use clm::ClmObjective;
 pub use cocondenser::CoCondenserObjective;
+pub use colbert::{ColbertObjective, Settings as ColbertSettings};
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
 pub use cpt::CptObjective;
