@@ -109,6 +109,6 @@ impl Probe {
         };
         // Not `sum`, which is −0 over nothing found.
         let sum = results.iter().zip(&self.answers).map(reciprocal).fold(0.0, |sum, r| sum + r);
-        sum / self.queries.len().max(1) as f64
+        Ok(sum / self.queries.len().max(1) as f64)
     }
 }
