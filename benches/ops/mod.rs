@@ -6,6 +6,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod attention_biased;
 mod attention_relative;
 mod cast;
 mod column_sums;
@@ -37,6 +38,7 @@ pub fn cases() -> Vec<Case> {
         adamw::cases(),
         add::cases(),
         attention::cases(),
+        attention_biased::cases(),
         cast::cases(),
         attention_relative::cases(),
         column_sums::cases(),

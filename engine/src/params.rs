@@ -187,6 +187,52 @@ pub mod attention_backward_fused {
     }
 }
 
+/// Uniforms of `shaders/attention_biased.wgsl`.
+#[rustfmt::skip]
+pub mod attention_biased {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `attention_biased` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// T.
+        pub queries: u32,
+        /// S.
+        pub keys: u32,
+        /// A.
+        pub heads: u32,
+        /// 1 or B, matrices of β along the batch.
+        pub bias_items: u32,
+        /// 1 or A, matrices of β along the heads.
+        pub bias_heads: u32,
+        /// 1/√D for ALiBi, 1 for T5.
+        pub scale: f32,
+        /// 1: row i sees columns j ≤ i + S − T.
+        pub causal: u32,
+        /// 1: item b sees columns j < lengths`[b]`.
+        pub has_lengths: u32,
+        /// 1: row i sees column j if bit j of its row of bits is set.
+        pub has_bits: u32,
+        /// a word below it drops the weight; 0: no dropout.
+        pub threshold: u32,
+        /// 1/(1 − probability).
+        pub keep_scale: f32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// number of row 0 of item 0 in the counters of dropout.
+        pub first_row: u32,
+        /// number of the chunk's head 0.
+        pub first_head: u32,
+        /// heads of the chunk.
+        pub some_heads: u32,
+        /// number of the chunk's item 0.
+        pub first_item: u32,
+        /// items of the chunk.
+        pub some_items: u32,
+    }
+}
+
 /// Uniforms of `shaders/attention_relative.wgsl`.
 #[rustfmt::skip]
 pub mod attention_relative {

@@ -1,5 +1,6 @@
 //! Every kernel gives the same bits each time, on every device; and no kernel is forgotten here.
 
+mod biased;
 mod relative;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,6 +32,7 @@ const CASES: &[(&[&str], Run)] = &[
     (&["adamw", "sum_of_squares"], |device| optimizer(device, AdamWSettings::default())),
     (&["add"], |device| two(device, ops::add)),
     (&["attention", "attention_backward", "attention_backward_fused"], attention),
+    (&["attention_biased"], biased::attention_biased),
     (&["attention_relative", "head_major", "relative_segments"], relative::attention_relative),
     (&["cast"], cast),
     (&["column_sums"], |device| one(device, [300, 70], ops::column_sums)),

@@ -1,7 +1,7 @@
 //! attention_relative: twins against the paper's code and differences, every device against the twins, and who sees what.
 
 mod problem;
-mod twins;
+pub mod twins;
 
 use std::sync::LazyLock;
 

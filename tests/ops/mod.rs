@@ -4,6 +4,7 @@ mod activation;
 mod adamw;
 mod add;
 mod attention;
+mod attention_biased;
 mod attention_relative;
 mod cast;
 mod column_sums;

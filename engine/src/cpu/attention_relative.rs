@@ -3,13 +3,10 @@
 use rayon::prelude::*;
 
 use super::drop_row::DropRow;
-use super::exp::{exp_slice, max_slice};
-use super::softmax_rows::HIDDEN;
+use super::short_rows::{self, TASK_ROWS};
 use crate::params::attention_relative::Params;
-use crate::reference::attention_relative::Row;
-
-/// Rows of a task at least: a row is a few hundred words.
-const TASK_ROWS: usize = 16;
+use crate::reference::attention_relative::{dropout, first_distance, row_of};
+use crate::reference::short_rows::Row;
 
 /// Completes the products of queries and keys: `s = scale·(content + distance + e·g)`, hidden where the row does not see the column.
 pub fn scores(
@@ -28,14 +25,14 @@ pub fn scores(
     let (keys, distances) = (params.keys as usize, params.distances as usize);
     let rows = weights.par_chunks_exact_mut(keys).with_min_len(TASK_ROWS).enumerate();
     rows.for_each(|(at, weights)| {
-        let row = Row::of(params, at);
-        let first = row.first_distance(params, places);
+        let row = row_of(params, at);
+        let first = first_distance(params, &row, places);
         for (s, &by_distance) in weights.iter_mut().zip(&distant[at * distances + first..]) {
             *s = params.scale * (*s + by_distance);
         }
         if params.has_segments != 0 {
-            let own = query_segments[row.token(params)];
-            let slope = params.scale * slopes[row.note(params)];
+            let own = query_segments[row.token];
+            let slope = params.scale * slopes[row.note];
             for (s, &segment) in weights.iter_mut().zip(&key_segments[row.item * keys..]) {
                 *s += if segment == own { 0.0 } else { slope };
             }
@@ -47,16 +44,9 @@ pub fn scores(
         if params.causal != 0 {
             seen = seen.min((keys + 1).saturating_sub(first));
         }
-        weights[seen..].fill(HIDDEN);
-        if params.has_bits != 0 {
-            let words = keys.div_ceil(32);
-            let words = &bits[row.token(params) * words..][..words];
-            for (weights, word) in weights.chunks_mut(32).zip(words) {
-                for (j, s) in weights.iter_mut().enumerate() {
-                    *s = if word >> j & 1 == 1 { *s } else { HIDDEN };
-                }
-            }
-        }
+        let words = keys.div_ceil(32);
+        let bits = (params.has_bits != 0).then(|| &bits[row.token * words..][..words]);
+        short_rows::hide(weights, seen, bits);
     });
 }
 
@@ -64,19 +54,11 @@ pub fn scores(
 pub fn forward(params: &Params, key: &[u32], (weights, lse): (&mut [f32], &mut [f32])) {
     let rows = weights.par_chunks_exact_mut(params.keys as usize).with_min_len(TASK_ROWS);
     let of_row = |(at, weights): (usize, &mut [f32])| {
-        let peak = max_slice(weights, HIDDEN);
-        if peak <= 0.5 * HIDDEN {
-            weights.fill(0.0);
-            return 1e30;
-        }
-        let total = exp_slice(weights, peak);
-        weights.iter_mut().for_each(|p| *p /= total);
-        drop_out(params, key, at, weights);
-        peak + total.ln()
+        short_rows::forward(weights, drop_row(params, key, &row_of(params, at)))
     };
     let of_rows: Vec<f32> = rows.enumerate().map(of_row).collect();
     for (at, of_row) in of_rows.into_iter().enumerate() {
-        lse[Row::of(params, at).note(params)] = of_row;
+        lse[row_of(params, at).note] = of_row;
     }
 }
 
@@ -92,18 +74,10 @@ pub fn backward(
     rows.enumerate().for_each_init(
         || vec![0.0; keys],
         |p, (at, (weights, (ds, shifted)))| {
-            let row = Row::of(params, at);
-            exp_slice(weights, lse[row.note(params)]);
-            p.copy_from_slice(weights);
-            drop_out(params, key, at, weights);
-            for (ds, &weight) in ds.iter_mut().zip(weights.iter()) {
-                *ds *= weight;
-            }
-            let delta = sum(ds);
-            for (ds, &p) in ds.iter_mut().zip(p.iter()) {
-                *ds = params.scale * (*ds - p * delta);
-            }
-            let first = row.first_distance(params, places);
+            let row = row_of(params, at);
+            let of_row = (lse[row.note], drop_row(params, key, &row), params.scale);
+            short_rows::backward(of_row, weights, ds, p);
+            let first = first_distance(params, &row, places);
             shifted[..first].fill(0.0);
             shifted[first..][..keys].copy_from_slice(ds);
             shifted[first + keys..].fill(0.0);
@@ -111,30 +85,7 @@ pub fn backward(
     );
 }
 
-/// Multiplies the weights of row `at` of the chunk by z.
-fn drop_out(params: &Params, key: &[u32], at: usize, weights: &mut [f32]) {
-    if params.threshold == 0 {
-        return;
-    }
-    let row = Row::of(params, at);
-    let drop = DropRow {
-        key: [key[0], key[1]],
-        row: (row.token(params) as u32).wrapping_add(params.first_row),
-        site: params.site,
-        z: row.head as u32,
-        threshold: params.threshold,
-        keep_scale: params.keep_scale,
-    };
-    drop.apply(weights);
-}
-
-/// Σ in sixteen partial sums, which vectors can hold.
-fn sum(values: &[f32]) -> f32 {
-    let mut sums = [0.0; 16];
-    for values in values.chunks(16) {
-        for (sum, value) in sums.iter_mut().zip(values) {
-            *sum += value;
-        }
-    }
-    sums.iter().sum()
+/// The dropout of a row, if there is any.
+fn drop_row(params: &Params, key: &[u32], row: &Row) -> Option<DropRow> {
+    short_rows::drop_row((dropout(params), params.keep_scale), key, row)
 }

@@ -9,6 +9,7 @@
 pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
+pub mod attention_biased;
 pub mod attention_relative;
 mod attention_rows;
 pub mod contrastive;
@@ -23,5 +24,6 @@ pub mod linear_cross_entropy;
 pub mod linear_sample;
 pub mod matmul;
 pub mod max_sim;
+mod short_rows;
 mod softmax_rows;
 pub mod top_k;

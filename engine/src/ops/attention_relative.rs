@@ -4,7 +4,7 @@ mod backward;
 mod chunk;
 
 use self::backward::Saved;
-use self::chunk::{Heads, Inputs, SegmentInputs, chunks};
+use self::chunk::{Inputs, SegmentInputs};
 use super::visibility::Visibility;
 use crate::device::{Buffer, Kernel, Launch};
 use crate::kernels::attention_relative::{Forward, Params};
@@ -74,7 +74,7 @@ pub fn attention_relative(
     let Params { batch, queries, heads, .. } = inputs.params;
     let mut y = device.buffer(q.shape().elements());
     let mut lse = device.buffer((batch * queries * heads) as usize);
-    for chunk in chunks(device, &inputs.params) {
+    for chunk in inputs.chunks(device) {
         let operands = inputs.operands(device, chunk);
         let (mut weights, _) = inputs.scores(device, &operands);
         let words = weights.words();
@@ -87,7 +87,7 @@ pub fn attention_relative(
             },
             inputs.rows(chunk).flops(8 * words).words(5 * words),
         );
-        let heads = Heads::of(&inputs);
+        let heads = inputs.heads();
         let values = heads.gather(device, chunk, &inputs.v, inputs.keys());
         let mixed = inputs.mixed(device, chunk, &weights, &values);
         heads.scatter(device, chunk, &mixed, &mut y, inputs.queries());

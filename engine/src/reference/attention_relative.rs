@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 use super::Real;
+use super::short_rows::Row;
 use crate::params::attention_relative::Params;
-use crate::random::philox;
 
 /// What stands for a score that is hidden.
 const HIDDEN: f64 = -1e30;
@@ -25,20 +25,19 @@ pub fn scores<T: Real>(
 ) {
     let (keys, distances) = (params.keys as usize, params.distances as usize);
     weights.par_chunks_exact_mut(keys).enumerate().for_each(|(at, weights)| {
-        let row = Row::of(params, at);
-        let first = row.first_distance(params, places);
+        let row = row_of(params, at);
+        let first = first_distance(params, &row, places);
         let distant = &distant[at * distances + first..][..keys];
         for (j, s) in weights.iter_mut().enumerate() {
             let length = if params.has_lengths == 0 { keys } else { lengths[row.item] as usize };
-            let words = &bits[params.has_bits as usize * row.token(params) * keys.div_ceil(32)..];
+            let words = &bits[params.has_bits as usize * row.token * keys.div_ceil(32)..];
             let seen = j < length
                 && (params.causal == 0 || j + first <= keys)
                 && (params.has_bits == 0 || words[j / 32] >> (j % 32) & 1 == 1);
-            let is_other =
-                || query_segments[row.token(params)] != key_segments[row.item * keys + j];
+            let is_other = || query_segments[row.token] != key_segments[row.item * keys + j];
             let mut sum = *s + distant[j];
             if params.has_segments != 0 && is_other() {
-                sum += slopes[row.note(params)];
+                sum += slopes[row.note];
             }
             *s = if seen { T::of(params.scale.into()) * sum } else { T::of(HIDDEN) };
         }
@@ -50,13 +49,13 @@ pub fn forward<T: Real>(params: &Params, key: &[u32], (weights, lse): (&mut [T],
     let rows = weights.par_chunks_exact_mut(params.keys as usize).enumerate();
     let of_rows: Vec<T> = rows
         .map(|(at, weights)| {
-            let row = Row::of(params, at);
+            let row = row_of(params, at);
             let visible = |s: &T| *s > T::of(0.5 * HIDDEN);
             let peak = weights.iter().copied().fold(T::of(HIDDEN), T::max);
             let exps = weights.iter().filter(|s| visible(s)).map(|&s| (s - peak).exp());
             let total = exps.sum::<T>();
             for (j, s) in weights.iter_mut().enumerate() {
-                let kept = visible(s) && row.is_kept(params, key, j);
+                let kept = visible(s) && row.is_kept(dropout(params), key, j);
                 let p = || T::of(params.keep_scale.into()) * (*s - peak).exp() / total;
                 *s = if kept { p() } else { T::zero() };
             }
@@ -64,7 +63,7 @@ pub fn forward<T: Real>(params: &Params, key: &[u32], (weights, lse): (&mut [T],
         })
         .collect();
     for (at, of_row) in of_rows.into_iter().enumerate() {
-        lse[Row::of(params, at).note(params)] = of_row;
+        lse[row_of(params, at).note] = of_row;
     }
 }
 
@@ -78,13 +77,13 @@ pub fn backward<T: Real>(
     let weights = weights.par_chunks_exact_mut(keys);
     let gradients = ds.par_chunks_exact_mut(keys).zip(shifted.par_chunks_exact_mut(distances));
     weights.zip(gradients).enumerate().for_each(|(at, (weights, (ds, shifted)))| {
-        let row = Row::of(params, at);
-        let log_sum = lse[row.note(params)];
+        let row = row_of(params, at);
+        let log_sum = lse[row.note];
         // z·p·⟨dy, v⟩ in ds and ±p in weights, negative where dropped.
         for (j, (s, ds)) in weights.iter_mut().zip(ds.iter_mut()).enumerate() {
             let seen = *s > T::of(0.5 * HIDDEN);
             let p = if seen { (*s - log_sum).exp() } else { T::zero() };
-            let kept = row.is_kept(params, key, j);
+            let kept = row.is_kept(dropout(params), key, j);
             *s = if kept { p } else { -p };
             *ds = if kept { T::of(params.keep_scale.into()) * p * *ds } else { T::zero() };
         }
@@ -93,54 +92,26 @@ pub fn backward<T: Real>(
             *ds = T::of(params.scale.into()) * (*ds - p.abs() * delta);
             *p = T::of(params.keep_scale.into()) * p.max(T::zero());
         }
-        let first = row.first_distance(params, places);
+        let first = first_distance(params, &row, places);
         shifted.fill(T::zero());
         shifted[first..][..keys].copy_from_slice(ds);
     });
 }
 
-/// Where a row of the chunk comes from.
-pub(crate) struct Row {
-    pub(crate) head: usize,
-    pub(crate) item: usize,
-    i: usize,
+/// Row `at` of the chunk.
+pub(crate) fn row_of(params: &Params, at: usize) -> Row {
+    let chunk = [params.first_head, params.first_item, params.some_items];
+    Row::of([params.queries, params.heads], chunk, at)
 }
 
-impl Row {
-    /// Row `at` of the chunk.
-    pub(crate) fn of(params: &Params, at: usize) -> Self {
-        let (queries, items) = (params.queries as usize, params.some_items as usize);
-        Self {
-            head: params.first_head as usize + at / queries / items,
-            item: params.first_item as usize + at / queries % items,
-            i: at % queries,
-        }
-    }
+/// `Q − t_i`, the distance of column 0.
+pub(crate) fn first_distance(params: &Params, row: &Row, places: &[u32]) -> usize {
+    let tokens = (params.distances - params.keys) as usize;
+    let place = if params.has_places == 0 { row.i } else { places[row.token] as usize };
+    tokens - place.min(tokens)
+}
 
-    /// Its number in `[B, T]`.
-    pub(crate) fn token(&self, params: &Params) -> usize {
-        self.item * params.queries as usize + self.i
-    }
-
-    /// Its number in `[B, T, A]`.
-    pub(crate) fn note(&self, params: &Params) -> usize {
-        self.token(params) * params.heads as usize + self.head
-    }
-
-    /// `Q − t_i`, the distance of column 0.
-    pub(crate) fn first_distance(&self, params: &Params, places: &[u32]) -> usize {
-        let tokens = (params.distances - params.keys) as usize;
-        let place =
-            if params.has_places == 0 { self.i } else { places[self.token(params)] as usize };
-        tokens - place.min(tokens)
-    }
-
-    fn is_kept(&self, params: &Params, key: &[u32], j: usize) -> bool {
-        if params.threshold == 0 {
-            return true;
-        }
-        let row = self.token(params) as u32 + params.first_row;
-        let counter = [j as u32 / 4, row, params.site, self.head as u32];
-        philox(counter, [key[0], key[1]])[j % 4] >= params.threshold
-    }
+/// What dropout of a row needs to know.
+pub(crate) fn dropout(params: &Params) -> [u32; 3] {
+    [params.threshold, params.site, params.first_row]
 }

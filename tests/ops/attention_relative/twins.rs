@@ -158,7 +158,7 @@ impl Problem {
 }
 
 /// op(A)·op(B) of matrices side by side; a `true` says that the operand lies transposed.
-fn product(
+pub fn product(
     batches: usize,
     [rows, inner, columns]: [usize; 3],
     (a, a_transposed): (&[f64], bool),

@@ -1,9 +1,9 @@
 //! The way back: the weights of each chunk again, then a product for each gradient.
 
+use super::super::head_major::{Chunk, times, times_transposed, transposed_times};
 use super::super::product::Finish;
 use super::super::{add, column_sums};
-use super::chunk::{Chunk, Heads, Inputs, Operands, SegmentInputs};
-use super::chunk::{chunks, times, times_transposed, transposed_times};
+use super::chunk::{Inputs, Operands, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::Backward as BackwardKernel;
 use crate::kernels::relative_segments::{
@@ -60,7 +60,7 @@ impl Saved {
             dtable: buffer(wanted(&[3]), &inputs.table),
             sigma: buffer(of_segments, &self.lse),
         };
-        for chunk in chunks(device, &inputs.params) {
+        for chunk in inputs.chunks(device) {
             self.add_chunk(device, chunk, dy.buffer(), &mut parts);
         }
         let Parts { content, distance, dk, dv, dtable, sigma } = parts;
@@ -96,7 +96,7 @@ impl Saved {
     /// The chunk's share of every part that is wanted.
     fn add_chunk(&self, device: &Device, chunk: Chunk, dy: &Buffer, parts: &mut Parts) {
         let inputs = &self.inputs;
-        let heads = Heads::of(inputs);
+        let heads = inputs.heads();
         let [queries, keys, distances] = [inputs.queries(), inputs.keys(), inputs.distances()];
         let (width, matrices) = (inputs.width, chunk.matrices());
         let operands = inputs.operands(device, chunk);
@@ -155,7 +155,7 @@ impl Saved {
         let inputs = &self.inputs;
         let chunk = operands.chunk;
         let (mut weights, mut shifted) = inputs.scores(device, operands);
-        let values = Heads::of(inputs).gather(device, chunk, &inputs.v, inputs.keys());
+        let values = inputs.heads().gather(device, chunk, &inputs.v, inputs.keys());
         let product =
             times_transposed(chunk.matrices(), [inputs.queries(), inputs.width, inputs.keys()]);
         let (mut ds, _) = product.run(device, dy, &values, Finish::Plain);

@@ -1,0 +1,158 @@
+//! Heads as matrices side by side: which of them are worked on at a time, how they are taken out and put back, and their
+//! products.
+
+use super::product::Product;
+use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::kernels::head_major::{
+    self, Backward as Scatter, BackwardAdd as ScatterAdd, Forward as Gather,
+    ForwardBiased as GatherBiased,
+};
+
+/// Most bytes of a chunk's largest matrices: enough rows that the products run at full speed.
+const CHUNK_BYTES: u64 = 64 << 20;
+/// Most matrices of a chunk: with K in 16 shares a product starts as many groups along an axis as it may.
+const MOST_MATRICES: usize = 4095;
+/// Lanes of a workgroup of `head_major`.
+const MOVE_LANES: u32 = Gather::WORKGROUP[0];
+
+/// Some heads, and some items of each.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Chunk {
+    pub first_head: usize,
+    pub heads: usize,
+    pub first_item: usize,
+    pub items: usize,
+}
+
+impl Chunk {
+    /// How many matrices of `[T, S]` it has.
+    pub fn matrices(&self) -> usize {
+        self.heads * self.items
+    }
+
+    /// The same heads of the one table of distances.
+    pub fn of_table(self) -> Self {
+        Self { first_item: 0, items: 1, ..self }
+    }
+}
+
+/// As many heads as fit; where one does not, as many of its items as fit. The largest matrix has so many words.
+pub(super) fn chunks(device: &Device, [batch, heads]: [usize; 2], matrix: usize) -> Vec<Chunk> {
+    let budget = device.limits().max_binding_bytes.min(CHUNK_BYTES) as usize;
+    let matrices = (budget / (4 * matrix).max(1)).clamp(1, MOST_MATRICES);
+    let even = |all: usize, fitting: usize| {
+        let parts = all.div_ceil(fitting.max(1)).max(1);
+        all.div_ceil(parts).max(1)
+    };
+    let some_items = even(batch, matrices);
+    let some_heads = if some_items < batch { 1 } else { even(heads, matrices / batch.max(1)) };
+    let of_heads = |first_head: usize| {
+        (0..batch).step_by(some_items).map(move |first_item| Chunk {
+            first_head,
+            heads: some_heads.min(heads - first_head),
+            first_item,
+            items: some_items.min(batch - first_item),
+        })
+    };
+    (0..heads).step_by(some_heads).flat_map(of_heads).collect()
+}
+
+/// A·B of matrices that lie side by side: `[M, K, N]`.
+pub(super) fn times(batches: usize, [rows, inner, columns]: [usize; 3]) -> Product {
+    let (a, b) = ([inner, 1, rows * inner], [columns, 1, inner * columns]);
+    Product { rows, columns, inner, batches, a, b }
+}
+
+/// A·Bᵀ: `[M, K, N]`.
+pub(super) fn times_transposed(batches: usize, [rows, inner, columns]: [usize; 3]) -> Product {
+    let (a, b) = ([inner, 1, rows * inner], [1, inner, inner * columns]);
+    Product { rows, columns, inner, batches, a, b }
+}
+
+/// Aᵀ·B: `[M, K, N]`.
+pub(super) fn transposed_times(batches: usize, [rows, inner, columns]: [usize; 3]) -> Product {
+    let (a, b) = ([1, rows, rows * inner], [columns, 1, inner * columns]);
+    Product { rows, columns, inner, batches, a, b }
+}
+
+/// Tensors `[.., A, D]`, whose heads a chunk takes out or puts back.
+#[derive(Clone, Copy)]
+pub(super) struct Heads {
+    heads: usize,
+    width: usize,
+}
+
+impl Heads {
+    pub fn new(heads: usize, width: usize) -> Self {
+        Self { heads, width }
+    }
+
+    fn params(self, chunk: Chunk, tokens: usize) -> head_major::Params {
+        head_major::Params {
+            tokens: tokens as u32,
+            heads: self.heads as u32,
+            width: self.width as u32,
+            first_head: chunk.first_head as u32,
+            some_heads: chunk.heads as u32,
+            first_item: chunk.first_item as u32,
+            some_items: chunk.items as u32,
+        }
+    }
+
+    fn words(self, chunk: Chunk, tokens: usize) -> usize {
+        chunk.matrices() * tokens * self.width
+    }
+
+    /// The chunk's part of `x`, items of `tokens` rows, as `[.., tokens, D]`.
+    pub fn gather(self, device: &Device, chunk: Chunk, x: &Buffer, tokens: usize) -> Buffer {
+        let words = self.words(chunk, tokens);
+        let mut y = device.buffer(words);
+        let kernel = Gather { params: self.params(chunk, tokens), x, y: &mut y };
+        device.run(kernel, Launch::lanes(words, MOVE_LANES).words(2 * words));
+        y
+    }
+
+    /// As [`Heads::gather`], with the bias of each head added to its rows.
+    pub fn gather_biased(
+        self,
+        device: &Device,
+        chunk: Chunk,
+        x: &Buffer,
+        bias: &Buffer,
+        tokens: usize,
+    ) -> Buffer {
+        let words = self.words(chunk, tokens);
+        let mut y = device.buffer(words);
+        let kernel = GatherBiased { params: self.params(chunk, tokens), x, bias, y: &mut y };
+        device.run(kernel, Launch::lanes(words, MOVE_LANES).flops(words).words(2 * words));
+        y
+    }
+
+    /// Writes `dy` to the chunk's part of `dx`.
+    pub fn scatter(
+        self,
+        device: &Device,
+        chunk: Chunk,
+        dy: &Buffer,
+        dx: &mut Buffer,
+        tokens: usize,
+    ) {
+        let words = self.words(chunk, tokens);
+        let kernel = Scatter { params: self.params(chunk, tokens), dy, dx };
+        device.run(kernel, Launch::lanes(words, MOVE_LANES).words(2 * words));
+    }
+
+    /// Adds `dy` to the chunk's part of `dx`.
+    pub fn scatter_add(
+        self,
+        device: &Device,
+        chunk: Chunk,
+        dy: &Buffer,
+        dx: &mut Buffer,
+        tokens: usize,
+    ) {
+        let words = self.words(chunk, tokens);
+        let kernel = ScatterAdd { params: self.params(chunk, tokens), dy, dx };
+        device.run(kernel, Launch::lanes(words, MOVE_LANES).flops(words).words(3 * words));
+    }
+}
