@@ -122,9 +122,9 @@ fn read(path: &Path) -> Result<Vectors, Failure> {
     let offsets = offsets(&file, rows)?;
     let texts = offsets.as_ref().map_or(rows, |offsets| offsets.len() - 1);
     if ids.len() != texts {
-        return Err(
-            format!("{}: {} ids for {texts} texts", ids_path(path).display(), ids.len()).into()
-        );
+        let what = if offsets.is_some() { "texts" } else { "vectors" };
+        let (path, ids) = (ids_path(path), ids.len());
+        return Err(format!("{}: {ids} ids for {texts} {what}", path.display()).into());
     }
     if rows == 0 || width == 0 {
         return Err(format!("{}: found no vectors, expected at least one", path.display()).into());

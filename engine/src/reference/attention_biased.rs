@@ -61,7 +61,7 @@ pub fn backward<T: Real>(
         }
         let delta = ds.iter().copied().sum::<T>();
         for (p, ds) in weights.iter_mut().zip(ds.iter_mut()) {
-            *ds = *ds - p.abs() * delta;
+            *ds -= p.abs() * delta;
             *p = T::of(params.keep_scale.into()) * p.max(T::zero());
         }
     });
