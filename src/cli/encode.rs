@@ -101,8 +101,10 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     super::profile::finish(global, &device)?;
     let (texts, vectors, d) = (texts.len(), tensors["embeddings"].shape[0], width);
     if global.json {
-        let json =
-            serde_json::json!({"texts": texts, "vectors": vectors, "width": d, "out": args.out});
+        let mut json = serde_json::json!({"texts": texts, "width": d, "out": args.out});
+        if tensors.contains_key(OFFSETS) {
+            json["vectors"] = vectors.into();
+        }
         println!("{json}");
     } else {
         println!("{vectors} vectors of {d} numbers in {}", args.out.display());

