@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World, XLNET_WALK};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -17,6 +17,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
+        format!("{of_xlnet} --objective xlnet {XLNET_WALK} --out xlnet-walk"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{ELECTRA, PRETRAIN, World};
+use super::world::{ELECTRA, PRETRAIN, World, XLNET_WALK};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -16,6 +16,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
+        ("xlnet-walk", format!("{of_xlnet} --objective xlnet {XLNET_WALK} --set accumulate=2")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("condenser", format!("{PRETRAIN} --objective condenser")),
         ("dupmae", format!("{PRETRAIN} --objective dupmae --set bow_projection=own")),

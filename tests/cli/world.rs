@@ -25,6 +25,9 @@ pub const PRETRAIN: &str = "pretrain --data text.txt --config config.json --toke
 pub const ELECTRA: &str = "pretrain --data text.txt --config electra.json --tokenizer tokenizer \
                            --batch-size 8 --max-length 24 --quiet --objective electra";
 
+/// XLNet's rows that walk along the text both ways and remember: memory is longer than what one step adds.
+pub const XLNET_WALK: &str = "--set memory=14 --set reuse=10 --set perm_size=2 --set bi_data=true";
+
 /// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,

@@ -2,3 +2,4 @@
 
 mod fixtures;
 mod xlnet;
+mod xlnet_memory;
