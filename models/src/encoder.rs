@@ -9,6 +9,9 @@ use crate::layers::Mode;
 use crate::tokens::Tokens;
 use crate::xlnet::{self, XlNet};
 
+/// A text would get one vector in the first half of a batch, and another in the second.
+const BOTH_WAYS: &str = "bi_data is true, expected false: it is for pre-training";
+
 /// A text encoder: one state a token.
 pub trait Encoder {
     /// What its `config.json` says; of other architectures than BERT's the sizes that all have, and the rest as it stands.
@@ -25,7 +28,13 @@ pub trait Encoder {
 pub fn declare(d: &mut Declarations, config: Config) -> Result<Box<dyn Encoder>, String> {
     Ok(match config.model_type.as_str() {
         "gpt2" => Box::new(Gpt2::declare(d, gpt2::Config::read(&config)?)),
-        "xlnet" => Box::new(XlNet::declare(d, xlnet::Config::read(&config)?)),
+        "xlnet" => {
+            let config = xlnet::Config::read(&config)?;
+            if config.bi_data {
+                return Err(BOTH_WAYS.to_string());
+            }
+            Box::new(XlNet::declare(d, config))
+        }
         _ => Box::new(Bert::declare(d, config)),
     })
 }

@@ -66,16 +66,21 @@ pub fn represent(
 ) -> (Tensor, Tensor) {
     let hidden = encoder.forward(tokens, mode);
     let &[b, t, h] = hidden.shape().axes() else { unreachable!("hidden states are [B, T, H]") };
+    let rows = hidden.reshape([b * t, h]);
+    let at = |places: &[u32]| {
+        let places = Rows::new(hidden.device(), places, b * t).expect("texts stand one by one");
+        ops::gather_rows(&rows, &places)
+    };
     let vectors = match pooling {
-        Pooling::Cls => {
-            ops::gather_rows(&hidden.reshape([b * t, h]), &first_tokens(hidden.device(), b, t))
-        }
-        Pooling::Mean => ops::mean_pool(&hidden, &tokens.lengths),
-        Pooling::Last => {
-            let ends = Rows::new(hidden.device(), &tokens.ends, b * t);
-            let ends = ends.expect("texts end at increasing rows");
-            ops::gather_rows(&hidden.reshape([b * t, h]), &ends)
-        }
+        Pooling::Cls => at(&tokens.firsts),
+        Pooling::Mean => match &tokens.in_front {
+            None => ops::mean_pool(&hidden, &tokens.lengths),
+            Some(in_front) => {
+                let moved = ops::embedding(&ops::cast(&rows, Format::Word), in_front); // [B·T, H]
+                ops::mean_pool(&moved.reshape([b, t, h]), &tokens.lengths)
+            }
+        },
+        Pooling::Last => at(&tokens.ends),
     };
     let vectors = ops::cast(&vectors, Format::Word);
     let vectors = match similarity {

@@ -64,6 +64,10 @@ pub struct Tokens {
     pub visibility: Visibility,
     /// `[B]`: tokens of each row that are no padding.
     pub lengths: Tensor,
+    /// `[B]`: where in `[B·T]` each row has its first token that is no padding; its first if all is padding.
+    pub firsts: Vec<u32>,
+    /// `[B·T]`: where the tokens of each row are, those first that are no padding; `None` where they stand so already.
+    pub in_front: Option<Ids>,
     /// `[B]`: where in `[B·T]` each row has its last token that is no padding; its first if all is padding.
     pub ends: Vec<u32>,
 }
@@ -101,7 +105,7 @@ impl Tokens {
         within("token id", ids, config.vocab_size, "vocab_size")?;
         within("token type", types, config.type_vocab_size, "type_vocab_size")?;
         let positions: Vec<u32> = (0..rows).flat_map(|_| 0..tokens as u32).collect();
-        let ends = ends([rows, tokens], visible);
+        let [firsts, ends] = ends([rows, tokens], visible);
         let (visibility, lengths) = visibility(device, [rows, tokens], visible);
         let table = |ids: &[u32], limit| {
             Ids::new(device, ids, limit).expect("every id was checked against its table above")
@@ -114,6 +118,8 @@ impl Tokens {
             positions: table(&positions, config.max_position_embeddings),
             visibility,
             lengths: Tensor::u32(device, [rows], &lengths),
+            firsts,
+            in_front: in_front([rows, tokens], visible).map(|at| table(&at, rows * tokens)),
             ends,
         })
     }
@@ -134,21 +140,37 @@ impl Tokens {
             positions: self.positions.clone(),
             visibility: self.visibility.clone(),
             lengths: self.lengths.clone(),
+            firsts: self.firsts.clone(),
+            in_front: self.in_front.clone(),
             ends: self.ends.clone(),
             ..*self
         }
     }
 }
 
-/// Where each row has its last visible token.
-fn ends([rows, tokens]: [usize; 2], visible: Visible<'_>) -> Vec<u32> {
-    let last = |row: usize| match visible {
-        Visible::Lengths(lengths) => (lengths[row] as usize).saturating_sub(1),
+/// Where each row has its first visible token, and its last.
+fn ends([rows, tokens]: [usize; 2], visible: Visible<'_>) -> [Vec<u32>; 2] {
+    let of_row = |row: usize| match visible {
+        Visible::Lengths(lengths) => (0, (lengths[row] as usize).saturating_sub(1)),
         Visible::Mask(mask) => {
-            mask[row * tokens..][..tokens].iter().rposition(|&bit| bit != 0).unwrap_or(0)
+            let mut seen = mask[row * tokens..][..tokens].iter();
+            let first = seen.clone().position(|&bit| bit != 0).unwrap_or(0);
+            (first, seen.rposition(|&bit| bit != 0).unwrap_or(0))
         }
     };
-    (0..rows).map(|row| (row * tokens + last(row)) as u32).collect()
+    let (firsts, ends): (Vec<usize>, Vec<usize>) = (0..rows).map(of_row).unzip();
+    let flat = |at: Vec<usize>| (0..rows).map(|row| (row * tokens + at[row]) as u32).collect();
+    [flat(firsts), flat(ends)]
+}
+
+/// The tokens of each row, visible ones first and in their order; `None` where no padding stands before them.
+fn in_front([rows, tokens]: [usize; 2], visible: Visible<'_>) -> Option<Vec<u32>> {
+    let Visible::Mask(mask) = visible else { return None };
+    let mut all: Vec<u32> = (0..(rows * tokens) as u32).collect();
+    for row in all.chunks_exact_mut(tokens) {
+        row.sort_by_key(|&at| mask[at as usize] == 0); // stable
+    }
+    (!all.is_sorted()).then_some(all)
 }
 
 /// Lengths where the visible tokens stand first, bits otherwise; and the count of visible tokens.

@@ -6,6 +6,7 @@
 
 mod config;
 mod inputs;
+pub mod memory;
 
 use wgrad_engine::Tensor;
 use wgrad_engine::device::Format;
@@ -13,7 +14,7 @@ use wgrad_engine::ops::{self, Distances, Ids, Segments, Transpose};
 use wgrad_engine::weights::{Declarations, Init, Param};
 
 pub use config::Config;
-pub use inputs::{Inputs, Text};
+pub use inputs::{Inputs, Reading, Text};
 
 use self::inputs::{Queries, View};
 use crate::bert::Activation;
@@ -29,6 +30,14 @@ pub struct XlNet {
     pub mask_emb: Param,
     /// L layers.
     pub layers: Vec<Layer>,
+}
+
+/// What pre-training makes of a batch.
+pub struct Predictions {
+    /// `[B, P, H]`: the last states of the query stream.
+    pub hidden: Tensor,
+    /// What each layer met of the content stream, `[B, T, H]`: the states that [`memory`] keeps.
+    pub contents: Vec<Tensor>,
 }
 
 /// The encoder with its language model head, which shares the word table.
@@ -70,25 +79,27 @@ impl XlNet {
         self.dropped(&h, mode)
     }
 
-    /// The last state of every predicted token by the query stream (§2.3): → `[B, P, H]`.
+    /// The last state of every predicted token by the query stream (§2.3).
     ///
     /// # Panics
     /// If the inputs were made without predicted tokens.
     #[track_caller]
-    pub fn predict(&self, inputs: &Inputs, mode: &Mode) -> Tensor {
+    pub fn predict(&self, inputs: &Inputs, mode: &Mode) -> Predictions {
         let queries =
             inputs.queries.as_ref().expect("predict: the inputs name no tokens to predict");
         let (mut h, distances) = self.begin(inputs, mode); // h⁰ = e(x)
         let mut g = self.first_query(queries, mode); // g⁰ = w
         let last = self.layers.len() - 1;
+        let mut contents = Vec::with_capacity(self.layers.len());
         for (l, layer) in self.layers.iter().enumerate() {
             let context = layer.context(&h, inputs.memory.get(l), &distances);
             g = layer.forward(&g, &context, &queries.view, mode);
+            contents.push(h.clone());
             if l < last {
                 h = layer.forward(&h, &context, &inputs.content, mode);
             }
         }
-        self.dropped(&g, mode)
+        Predictions { hidden: self.dropped(&g, mode), contents }
     }
 
     /// The embedded tokens `[B, T, H]`, and the sinusoids of all distances `[T + S, H]`.

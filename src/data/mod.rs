@@ -32,6 +32,7 @@ pub mod text;
 pub mod tokenizer;
 pub mod wordpiece;
 pub mod xlnet;
+pub mod xlnet_stream;
 
 pub use blocks::TokenBlocks;
 pub use causal::CausalCollator;
@@ -47,4 +48,5 @@ pub use retromae::{DecoderMasks, RetroMaeBatch, RetroMaeCollator};
 pub use sampler::{Draw, Sampler};
 pub use spans::SpanPairs;
 pub use tokenizer::{SpecialIds, Tokenizer};
-pub use xlnet::{XlNetBatch, XlNetCollator};
+pub use xlnet::{Walk, XlNetBatch, XlNetCollator};
+pub use xlnet_stream::{Strides, XlNetStream};

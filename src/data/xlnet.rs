@@ -1,6 +1,5 @@
 //! Batches of XLNet: text as it is, spans of it to predict, and an order in which they are predicted.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::blocks::TokenBlocks;
@@ -31,6 +30,19 @@ pub struct XlNetBatch {
     pub places: Vec<Option<u32>>,
     /// What stands at each place that is one, row by row.
     pub labels: Vec<u32>,
+    /// What its rows walk along; none are texts of their own.
+    pub walk: Option<Walk>,
+    /// Whether its rows are the first of their walk, and remember nothing.
+    pub begins: bool,
+}
+
+/// What rows walk along, with a memory of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Walk {
+    /// The text that is learnt from.
+    Training,
+    /// The text that is not.
+    HeldOut,
 }
 
 /// Longest span (§2.6 of the paper has 1 to 5 tokens).
@@ -100,7 +112,7 @@ impl XlNetCollator {
         let (mut places, mut labels) = (Vec::new(), Vec::new());
         for (at, row) in rows.iter().enumerate() {
             let bits = &mut visible[at * tokens * row_words..][..tokens * row_words];
-            see_by_order(&row.order, bits, row_words);
+            see_by_order(&row.order, bits, row_words, 0);
             segments[at * tokens + row.ids.len() - 1] = 2;
             places.extend(row.targets.iter().map(|&place| Some(place as u32)));
             places.resize((at + 1) * predictions, None);
@@ -116,6 +128,8 @@ impl XlNetCollator {
             predictions,
             places,
             labels,
+            walk: None,
+            begins: true,
         })
     }
 
@@ -130,11 +144,11 @@ impl XlNetCollator {
         }
         let begins_word = |at: usize| !self.continuation[text[at] as usize];
         let may_be_predicted = |at: usize| !self.special.all().contains(&text[at]);
-        let targets =
-            draw_spans(text.len(), self.partial, begins_word, may_be_predicted, &mut random);
+        let budget = ((text.len() / self.partial).max(1), self.partial);
+        let targets = draw_spans(text.len(), budget, begins_word, may_be_predicted, &mut random);
         let mut ranks: Vec<u32> = (0..ids.len() as u32).collect();
         random.shuffle(&mut ranks);
-        let order = places_in_order(&ranks, &targets, text.len()..ids.len());
+        let order = places_in_order(&ranks, &targets, |at| at >= text.len());
         Ok(Drawn { ids, targets, order })
     }
 }
@@ -157,20 +171,19 @@ pub enum Place {
     Functional(u32),
 }
 
-/// Chooses about one of `partial` tokens of a text, in spans of 1 to 5 that begin a word, each somewhere in a context
-/// `partial` times as long; single tokens at random fill up what is missing. Increasing.
+/// Chooses `goal` tokens of a text, in spans of 1 to 5 that begin a word, each somewhere in a context `partial` times as
+/// long; single tokens at random fill up what is missing. Increasing.
 ///
 /// # Source
 /// Yang et al. 2019, §2.6; `_sample_mask` of zihangdai/xlnet at bbaa3a6, whose spans have lengths n with probability
 /// proportional to 1/n.
 pub fn draw_spans(
     length: usize,
-    partial: usize,
+    (goal, partial): (usize, usize),
     begins_word: impl Fn(usize) -> bool,
     may_be_predicted: impl Fn(usize) -> bool,
     random: &mut Random,
 ) -> Vec<usize> {
-    let goal = (length / partial).max(1);
     let mut is_target = vec![false; length];
     let (mut taken, mut at) = (0, 0);
     while at < length && taken < goal {
@@ -209,22 +222,26 @@ fn draw_span_length(random: &mut Random) -> usize {
 }
 
 /// When each token of a row is known: `ranks` is a permutation of its tokens.
-pub fn places_in_order(ranks: &[u32], targets: &[usize], functional: Range<usize>) -> Vec<Place> {
+pub fn places_in_order(
+    ranks: &[u32],
+    targets: &[usize],
+    is_functional: impl Fn(usize) -> bool,
+) -> Vec<Place> {
     let place = |(at, &rank): (usize, &u32)| match at {
-        _ if functional.contains(&at) => Place::Functional(rank),
+        _ if is_functional(at) => Place::Functional(rank),
         _ if targets.binary_search(&at).is_ok() => Place::Predicted(rank),
         _ => Place::Given,
     };
     ranks.iter().enumerate().map(place).collect()
 }
 
-/// Sets bit j of row i of `visible` `[T, ⌈T/32⌉]` where token i is predicted from token j; tokens past the order see
-/// nothing and are not seen.
+/// Sets bit `first` + j of row i of `visible` `[T, ⌈T/32⌉]` where token i is predicted from token j; tokens past the order
+/// see nothing and are not seen.
 ///
 /// # Source
 /// Yang et al. 2019, §2.2; `_local_perm` of zihangdai/xlnet at bbaa3a6: j is hidden from i if it is not given and
 /// r_i ≤ rank_j, where r_i is the rank of a predicted token, one more of a functional one, and 0 of one that is given.
-pub fn see_by_order(order: &[Place], visible: &mut [u32], row_words: usize) {
+pub fn see_by_order(order: &[Place], visible: &mut [u32], row_words: usize, first: usize) {
     for (own, bits) in order.iter().zip(visible.chunks_exact_mut(row_words)) {
         let known = match *own {
             Place::Given => 0,
@@ -236,6 +253,7 @@ pub fn see_by_order(order: &[Place], visible: &mut [u32], row_words: usize) {
                 Place::Given => true,
                 Place::Predicted(rank) | Place::Functional(rank) => rank < known,
             };
+            let column = first + column;
             bits[column / 32] |= u32::from(sees) << (column % 32);
         }
     }

@@ -48,7 +48,7 @@ impl Start {
 }
 
 /// Held-out blocks that are looked at.
-const HELDOUT: usize = 256;
+pub(super) const HELDOUT: usize = 256;
 /// The epoch under which held-out masks are drawn: none that training reaches.
 const HELDOUT_EPOCH: u64 = u64::MAX;
 /// Batches made ahead of the device, by this many threads.
@@ -126,6 +126,8 @@ fn run<O: Pretraining>(
     let (tokenizer, max_length) = (&*corpus.tokenizer, settings.max_length);
     let batching = Batching { tokenizer, vocabulary, max_length, seed: plan.seed };
     let batch = objective.collate(recipe, &batching)?;
+    let text = (&corpus.blocks, corpus.heldout);
+    let stream = objective.stream(recipe, &batching, text, settings.batch_size)?;
     session.record(recipe)?;
     let fresh = objective.begin(&start)?;
     if let Start::Directory(directory) = &start {
@@ -136,7 +138,11 @@ fn run<O: Pretraining>(
     let make = batch.clone();
     let blocks = corpus.blocks.clone();
     let workers = settings.workers;
+    let (walk, walked) = stream.map(|stream| (stream.batch, stream.heldout)).unzip();
     let batches = move |steps: Range<u64>| {
+        if let Some(walk) = walk.clone() {
+            return Loader::new(steps, workers, AHEAD, move |step| walk(step));
+        }
         let (make, blocks, sampler) = (make.clone(), blocks.clone(), sampler.clone());
         Loader::new(steps, workers, AHEAD, move |step| {
             let draw = sampler.draw(step);
@@ -145,10 +151,13 @@ fn run<O: Pretraining>(
     };
 
     let unseen: Vec<u32> = (seen as u32..examples as u32).take(HELDOUT).collect();
-    let heldout_batches = unseen
-        .chunks(settings.batch_size)
-        .map(|examples| batch(&corpus.blocks, HELDOUT_EPOCH, examples))
-        .collect::<Result<Vec<_>, _>>()?;
+    let heldout_batches = match walked {
+        Some(walked) => walked,
+        None => unseen
+            .chunks(settings.batch_size)
+            .map(|examples| batch(&corpus.blocks, HELDOUT_EPOCH, examples))
+            .collect::<Result<Vec<_>, _>>()?,
+    };
     let special = corpus.tokenizer.special();
     let ids = (special.cls, special.sep, special.pad);
     let probed = (corpus.heldout..corpus.blocks.len()).take(HELDOUT);

@@ -9,14 +9,17 @@ use serde::{Deserialize, Serialize};
 use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_engine::optimizer::{AdamW, AdamWState};
 use wgrad_engine::weights::Weights;
+use wgrad_engine::{Tensor, file::FileError};
 
 use super::Error;
+use super::objective::Objective;
 use super::trainer::TrainError;
 use crate::checkpoint;
 
 const WEIGHTS: &str = "weights.safetensors";
 const MOMENTS: &str = "optimizer.safetensors";
 const STATE: &str = "state.json";
+const CARRIED: &str = "carried.safetensors";
 /// The scale of the loss, and the steps since it changed.
 const SCALE: &str = "loss_scale";
 
@@ -96,6 +99,48 @@ pub fn restore(
         problem: format!("expected two numbers in `{SCALE}`, found {}", scale.len()),
     })?;
     optimizer.restore(&AdamWState { first, second, steps: state.step, scale });
+    Ok(())
+}
+
+/// Writes what the next step is handed beside weights and moments into the directory `dir`; no file if that is nothing.
+///
+/// # Errors
+/// What the operating system answers.
+pub fn write_carried(dir: &Path, carried: &BTreeMap<String, Tensor>) -> io::Result<()> {
+    if carried.is_empty() {
+        return Ok(());
+    }
+    let host = |tensor: &Tensor| HostTensor::f32(tensor.shape().axes(), tensor.to_f32());
+    let tensors = carried.iter().map(|(name, tensor)| (name.clone(), host(tensor))).collect();
+    fs::write(dir.join(CARRIED), serialize(&tensors))
+}
+
+/// Hands `objective` what the steps before the checkpoint in `dir` carried over.
+///
+/// # Errors
+/// [`TrainError::Model`] naming the file and the tensor that is missing or of another shape.
+pub fn restore_carried<O: Objective>(dir: &Path, objective: &mut O) -> Result<(), TrainError> {
+    let expected = objective.carried();
+    if expected.is_empty() {
+        return Ok(());
+    }
+    let wrong = |error: FileError| TrainError::Model(checkpoint::Error::File(error));
+    let file = TensorFile::open(&dir.join(CARRIED)).map_err(wrong)?;
+    let device = objective.weights().device().clone();
+    let mut carried = BTreeMap::new();
+    for (name, tensor) in expected {
+        let (shape, values) = file.floats(&name).map_err(wrong)?;
+        if shape != tensor.shape().axes() {
+            let (path, expected) = (file.path.display(), tensor.shape());
+            let problem = format!(
+                "{path}: `{name}` is {shape:?}, expected {expected}; leave batch_size, memory and bi_data as they were"
+            );
+            return Err(Error::Setting(problem).into());
+        }
+        let restored = Tensor::f32(&device, shape, values);
+        carried.insert(name, restored);
+    }
+    objective.carry_on(carried);
     Ok(())
 }
 

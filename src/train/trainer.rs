@@ -1,7 +1,7 @@
 //! The one loop of every objective: batches in, steps, checkpoints out.
 //!
-//! What a step does is a function of (seed, step, weights, moments) alone: batches, masks and dropout are drawn
-//! by counters. So a run that is killed and resumed from a checkpoint goes on bit for bit.
+//! What a step does is a function of (seed, step, weights, moments) alone, and of what the step before carries over, where an
+//! objective has such (XLNet's memory): batches, masks and dropout are drawn by counters. So a run that is killed and resumed from a checkpoint goes on bit for bit.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -164,6 +164,7 @@ fn take_steps<O: Objective>(
     if let Some(checkpoint) = checkpoint {
         run.rewind(start)?;
         state::restore(&checkpoint.path, plan.seed, objective.weights_mut(), &mut optimizer)?;
+        state::restore_carried(&checkpoint.path, objective)?;
     }
     let mut log = Log::open(run, plan, start, verbosity)?;
     if start >= plan.steps {
@@ -206,6 +207,7 @@ fn take_steps<O: Objective>(
             log.metrics.sync()?;
             run.save_checkpoint(done, |dir| {
                 let state = state::write(dir, done, plan.seed, objective.weights(), &optimizer);
+                let state = state.and_then(|()| state::write_carried(dir, &objective.carried()));
                 state.map_err(naming(&run.checkpoint(done)))
             })?;
             run.save_model(|dir| (hooks.save_model)(objective, dir).map_err(naming(&run.model())))?;

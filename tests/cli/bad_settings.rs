@@ -74,6 +74,28 @@ fn a_value_out_of_range_names_the_range() {
 }
 
 #[test]
+fn rows_that_cannot_walk_are_refused() {
+    let world = World::new();
+    let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let line = format!("{of_xlnet} --objective xlnet --steps 1");
+    for (settings, expected) in [
+        ("memory=8 reuse=0", "reuse is 0, expected tokens to move on by"),
+        ("reuse=21", "expected 0, or tokens to move on by, fewer than max_length − 3"),
+        (
+            "reuse=10 perm_size=4",
+            "perm_size is 4, expected a divisor of reuse 10 and of the other 14",
+        ),
+        ("bi_data=true batch_size=7", "batch_size is 7, expected an even number for bi_data"),
+        ("memory=8 batch_size=500", "they need 12000 tokens, found "),
+    ] {
+        let set: String = settings.split(' ').map(|pair| format!(" --set {pair}")).collect();
+        let flag = if set.contains("batch_size") { "" } else { "--batch-size 8" };
+        let line = line.replace("--batch-size 8", flag);
+        refused(&world, &format!("{line}{set}"), &[expected]);
+    }
+}
+
+#[test]
 fn what_is_missing_is_asked_for() {
     let world = World::new();
     refused(

@@ -4,7 +4,7 @@ use serde_json::json;
 use wgrad_engine::device::adapters;
 
 use super::runs::{assert_equal, records};
-use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World, XLNET_WALK};
 
 #[test]
 fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
@@ -19,6 +19,7 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{of_spans} --objective cocondenser --set cache_chunk=5 --out cocondenser"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
+        format!("{of_xlnet} --objective xlnet {XLNET_WALK} --out xlnet-walk"),
         format!("{PRETRAIN} --objective retromae --out retromae"),
         format!("{BASIC} --out basic"),
         format!("{PRETRAIN} --objective dupmae --out dupmae"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::path::Path;
 
 use super::runs::{assert_equal, checkpoints, start_until};
-use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World};
+use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World, XLNET_WALK};
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {
@@ -22,6 +22,7 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("cached", format!("{of_spans} --objective cocondenser --set cache_chunk=3")),
         ("contrastive-cached", format!("{finetune} --set cache_chunk=3")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
+        ("xlnet-walk", format!("{of_xlnet} --objective xlnet {XLNET_WALK} --set accumulate=2")),
         ("retromae", format!("{PRETRAIN} --objective retromae --set accumulate=2")),
         ("basic", BASIC.to_string()),
         ("condenser", format!("{PRETRAIN} --objective condenser")),

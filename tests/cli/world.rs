@@ -34,6 +34,9 @@ pub const BASIC: &str = "pretrain --data text.txt --config config.json --tokeniz
 pub const CAUSAL: &str = "pretrain --data text.txt --config gpt2.json --tokenizer tokenizer \
                           --batch-size 8 --max-length 24 --quiet --objective clm";
 
+/// XLNet's rows that walk along the text both ways and remember: memory is longer than what one step adds.
+pub const XLNET_WALK: &str = "--set memory=14 --set reuse=10 --set perm_size=2 --set bi_data=true";
+
 /// A temporary folder with `text.txt`, `config.json`, `electra.json`, `xlnet.json`, `gpt2.json`, `tokenizer/` and `beir/`.
 pub struct World {
     folder: TempDir,

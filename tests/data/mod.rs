@@ -10,6 +10,7 @@ mod pairs;
 mod shards;
 mod tokenizer;
 mod xlnet;
+mod xlnet_stream;
 
 use std::path::{Path, PathBuf};
 

@@ -5,3 +5,4 @@ mod fixtures;
 mod gpt2;
 mod gradient_cache;
 mod xlnet;
+mod xlnet_memory;

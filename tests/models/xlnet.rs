@@ -5,27 +5,33 @@ use wgrad_engine::testing::{devices, normal};
 use wgrad_engine::weights::{Declarations, Weights};
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::bert;
-use wgrad_models::xlnet::{Config, Inputs, Text};
+use wgrad_models::xlnet::{Config, Inputs, Reading, Text};
 use wgrad_models::{Mode, XlNet};
 
 const TOKENS: usize = 7;
-const WIDTH: usize = 16;
+pub const WIDTH: usize = 16;
 
-fn model(device: &Device, attn_type: &str) -> (XlNet, Weights) {
+pub fn model(device: &Device, attn_type: &str) -> (XlNet, Weights) {
     let json = json!({
         "vocab_size": 40, "d_model": WIDTH, "n_layer": 2, "n_head": 2, "d_inner": 24, "attn_type": attn_type,
         "initializer_range": 0.3,
     });
     let rest = json.as_object().expect("an object").clone();
-    let published = bert::Config { rest, ..bert::Config::default() };
+    let published = bert::Config { vocab_size: 40, rest, ..bert::Config::default() };
     let config = Config::read(&published).expect("a configuration");
     let mut d = Declarations::default();
     let model = XlNet::declare(&mut d, config);
     (model, Weights::allocate(device, d, 5))
 }
 
+/// One row of `TOKENS` tokens.
+pub fn text<'a>(ids: &'a [u32], visible: &'a [u32]) -> Text<'a> {
+    let shape = [1, ids.len()];
+    Text { shape, reading: Reading::Forward, ids, segments: None, visible, places: None }
+}
+
 /// Bits of one row: token i is predicted from token j where `sees(i, j)`.
-fn bits(tokens: usize, sees: impl Fn(usize, usize) -> bool) -> Vec<u32> {
+pub fn bits(tokens: usize, sees: impl Fn(usize, usize) -> bool) -> Vec<u32> {
     let row = |i: usize| (0..tokens).map(|j| u32::from(sees(i, j)) << j).sum();
     (0..tokens).map(row).collect()
 }
@@ -45,13 +51,14 @@ fn a_target_knows_neither_itself_nor_what_comes_later() {
             let text = Text {
                 shape: [1, TOKENS],
                 ids,
+                reading: Reading::Forward,
                 segments: None,
                 visible: &bits(TOKENS, sees),
                 places: Some(&[Some(2), Some(5), Some(1)]),
             };
             let inputs =
                 Inputs::new(&device, &model.config, &text, Vec::new()).expect("ids below V");
-            model.predict(&inputs, &Mode::evaluation()).to_f32()
+            model.predict(&inputs, &Mode::evaluation()).hidden.to_f32()
         };
         let ids = [11, 12, 13, 14, 15, 16, 17];
         let before = states(&ids);
@@ -82,7 +89,7 @@ fn an_order_that_hides_nothing_is_the_content_stream_alone() {
     let all = bits(TOKENS, |_, _| true);
     let but_itself = bits(TOKENS, |i, j| i != j);
     let states = |visible: &[u32]| {
-        let text = Text { shape: [1, TOKENS], ids: &ids, segments: None, visible, places: None };
+        let text = text(&ids, visible);
         let inputs = Inputs::new(&device, &model.config, &text, Vec::new()).expect("ids below V");
         model.forward(&inputs, &Mode::evaluation()).to_f32()
     };
@@ -95,8 +102,7 @@ fn what_memory_hides_from_no_one_changes_what_is_predicted() {
         let (model, _weights) = model(&device, "uni");
         let ids = [11, 12, 13, 14, 15, 16, 17];
         let all = bits(TOKENS, |_, _| true);
-        let text =
-            Text { shape: [1, TOKENS], ids: &ids, segments: None, visible: &all, places: None };
+        let text = text(&ids, &all);
         let states = |memory: Vec<Tensor>| {
             let inputs = Inputs::new(&device, &model.config, &text, memory).expect("ids below V");
             model.forward(&inputs, &Mode::evaluation()).to_f32()

@@ -24,7 +24,7 @@ pub struct Config {
     pub attn_type: Direction,
     /// Distances beyond this count as this; none if not positive.
     pub clamp_len: i32,
-    /// Whether the second half of a batch runs backwards.
+    /// Whether the second half of a batch runs backwards, in pre-training.
     pub bi_data: bool,
     /// Whether every token sees as many others.
     pub same_length: bool,
@@ -102,8 +102,7 @@ impl Config {
         if !(0.0..1.0).contains(&self.dropout) {
             return Some(format!("dropout is {}, expected a probability below 1", self.dropout));
         }
-        let unknown = [("bi_data", self.bi_data), ("same_length", self.same_length)];
-        let asked = unknown.iter().find(|(_, asked)| *asked);
-        asked.map(|(key, _)| format!("{key} is true, expected false: there is no such batch here"))
+        let problem = "same_length is true, expected false: there is no such attention here";
+        self.same_length.then(|| problem.to_string())
     }
 }

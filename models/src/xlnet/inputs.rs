@@ -7,11 +7,23 @@ use super::Config;
 use super::config::Direction;
 use crate::tokens::{InputError, Tokens};
 
+/// Which way the text of a batch runs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reading {
+    /// As it was written.
+    #[default]
+    Forward,
+    /// From its end: a column to the left is what follows, and lies at a negative distance.
+    Backward,
+}
+
 /// A batch as host arrays.
 #[derive(Clone, Copy, Debug)]
 pub struct Text<'a> {
     /// B and T.
     pub shape: [usize; 2],
+    /// Which way it runs.
+    pub reading: Reading,
     /// `[B, T]`: the tokens as they are; nothing is masked in them.
     pub ids: &'a [u32],
     /// `[B, T]`: only whether two are equal counts. Without it segments play no part.
@@ -32,7 +44,7 @@ pub struct Inputs {
     pub(super) ids: Ids,
     /// `[B, M, H]` for each layer, or none.
     pub(super) memory: Vec<Tensor>,
-    /// Sinusoids `[T + S, H]`: row n is of distance S − n.
+    /// Sinusoids `[T + S, H]`: row n is of distance S − n, or n − S where text runs backwards.
     pub(super) distances: Tensor,
     pub(super) content: View,
     pub(super) queries: Option<Queries>,
@@ -69,7 +81,7 @@ impl Inputs {
         text: &Text<'_>,
         memory: Vec<Tensor>,
     ) -> Result<Self, InputError> {
-        let Text { shape: [rows, tokens], ids, segments, visible, places } = *text;
+        let Text { shape: [rows, tokens], reading, ids, segments, visible, places } = *text;
         assert_eq!(ids.len(), rows * tokens, "xlnet: ids of [{rows}, {tokens}]");
         let limit = config.vocab_size;
         if let Some(at) = ids.iter().position(|&id| id as usize >= limit) {
@@ -107,7 +119,7 @@ impl Inputs {
             };
             Queries { shape, view }
         });
-        let distances = sinusoids(device, config, tokens, remembered + tokens);
+        let distances = sinusoids(device, config, reading, [tokens, remembered + tokens]);
         let ids = Ids::new(device, ids, limit).expect("every id was checked above");
         Ok(Self { rows, tokens, ids, memory, distances, content, queries })
     }
@@ -126,7 +138,7 @@ impl Inputs {
             tokens: *t,
             ids: ids.clone(),
             memory: Vec::new(),
-            distances: sinusoids(lengths.device(), config, *t, *t),
+            distances: sinusoids(lengths.device(), config, Reading::Forward, [*t, *t]),
             content: View { visibility, places: None, segments: None },
             queries: None,
         }
@@ -183,15 +195,23 @@ impl Columns<'_> {
     }
 }
 
-/// The sinusoids of all distances `[T + S, H]`: row n is sin(δ·ω) then cos(δ·ω) of δ = S − n, ω_k = 10000^(−2k/H)
-/// (Vaswani et al. 2017, §3.5, in halves as transformers has them).
-fn sinusoids(device: &Device, config: &Config, tokens: usize, keys: usize) -> Tensor {
+/// The sinusoids of all distances `[T + S, H]`: row n is sin(δ·ω) then cos(δ·ω) of δ = S − n, or of −δ where text runs
+/// backwards, ω_k = 10000^(−2k/H) (Vaswani et al. 2017, §3.5, in halves as transformers has them).
+fn sinusoids(
+    device: &Device,
+    config: &Config,
+    reading: Reading,
+    [tokens, keys]: [usize; 2],
+) -> Tensor {
     let (width, clamp) = (config.d_model, f64::from(config.clamp_len));
     let omega = |k: usize| 10_000_f64.powf(-2.0 * k as f64 / width as f64);
     let omegas: Vec<f64> = (0..width / 2).map(omega).collect();
     let mut table = Vec::with_capacity((tokens + keys) * width);
     for row in 0..tokens + keys {
-        let distance = keys as f64 - row as f64;
+        let distance = match reading {
+            Reading::Forward => keys as f64 - row as f64,
+            Reading::Backward => row as f64 - keys as f64,
+        };
         let distance = if clamp > 0.0 { distance.clamp(-clamp, clamp) } else { distance };
         table.extend(omegas.iter().map(|omega| (distance * omega).sin() as f32));
         table.extend(omegas.iter().map(|omega| (distance * omega).cos() as f32));

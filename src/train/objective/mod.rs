@@ -15,7 +15,9 @@ mod retromae;
 mod token_rows;
 mod xlnet;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use wgrad_engine::file::{FileError, TensorFile};
 use wgrad_engine::weights::Weights;
@@ -106,6 +108,17 @@ pub enum BatchError {
 /// What makes a batch of token blocks: the blocks, the epoch, and which of them.
 pub type Collate<B> = Box<dyn Fn(&TokenBlocks, u64, &[u32]) -> data::Result<B> + Send + Sync>;
 
+/// Batches that go on from each other.
+pub struct Stream<B> {
+    /// The batch of a micro-step, a pure function of it.
+    pub batch: Arc<dyn Fn(u64) -> data::Result<B> + Send + Sync>,
+    /// Batches over text that training never sees, in order.
+    pub heldout: Vec<B>,
+}
+
+/// The blocks of a corpus, and the first that training never sees.
+pub type TrainingText<'a> = (&'a Arc<TokenBlocks>, usize);
+
 /// What the batches of every pre-training objective have in common.
 pub struct Batching<'a> {
     /// Turned text into the ids of the blocks.
@@ -179,6 +192,21 @@ pub trait Pretraining: Objective + Sized {
         recipe: &mut Recipe,
         batching: &Batching<'_>,
     ) -> Result<Collate<Self::Batch>, Error>;
+
+    /// Rows that go on from batch to batch along the text, if the recipe asks for them; otherwise blocks are drawn in random
+    /// order.
+    ///
+    /// # Errors
+    /// As [`Pretraining::from_recipe`].
+    fn stream(
+        &mut self,
+        _recipe: &mut Recipe,
+        _batching: &Batching<'_>,
+        _text: TrainingText<'_>,
+        _rows: usize,
+    ) -> Result<Option<Stream<Self::Batch>>, Error> {
+        Ok(None)
+    }
 }
 
 /// Reads a share of tokens to mask, at least 0 and below 1.
@@ -237,6 +265,14 @@ pub trait Objective {
     ) -> Result<Terms, BatchError> {
         Ok(self.terms_of_file(device, file, mode)?.backward(scale, gather))
     }
+
+    /// What a step hands on to the next beside weights and moments, by name; checkpoints keep it.
+    fn carried(&self) -> BTreeMap<String, Tensor> {
+        BTreeMap::new()
+    }
+
+    /// Goes on from what a checkpoint kept: names and shapes are those of [`Objective::carried`].
+    fn carry_on(&mut self, _carried: BTreeMap<String, Tensor>) {}
 
     /// Tokens of a batch, padding excluded.
     fn tokens(batch: &Self::Batch) -> u64;
