@@ -41,6 +41,18 @@ pub enum Error {
         /// The first.
         name: String,
     },
+    /// Parameters of a head that the file lacks.
+    #[error(
+        "{path}: {count} tensors of the model's head are missing, the first is `{name}`; was it trained for this?"
+    )]
+    Headless {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first.
+        name: String,
+    },
     /// A file of sentence-transformers that cannot be followed.
     #[error("{path}: expected {expected}, found {found}")]
     Pooling {
@@ -114,13 +126,25 @@ impl ModelDirectory {
             .params()
             .iter()
             .map(|param| param.name())
-            .filter(|name| name.starts_with(encoder) && !self.tensors.contains_key(*name))
+            .filter(|name| name.starts_with(encoder) && !name.contains(".pooler."))
+            .filter(|name| !self.tensors.contains_key(*name))
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
             return Err(Error::Missing { path: file, count, name });
         }
         Ok(weights.load(&file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
+    }
+
+    /// As [`Self::load_into`], of a model that must be there whole, head included.
+    ///
+    /// # Errors
+    /// As there, and [`Error::Headless`] for a parameter of a head.
+    pub fn load_whole(&self, weights: &mut Weights) -> Result<(), Error> {
+        let fresh = self.load_into(weights)?;
+        let Some(name) = fresh.first().cloned() else { return Ok(()) };
+        let path = self.path.join("model.safetensors");
+        Err(Error::Headless { path, count: fresh.len(), name })
     }
 
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
@@ -164,6 +188,19 @@ impl ModelDirectory {
         Ok(json["max_seq_length"].as_u64().map(|longest| longest as usize))
     }
 
+    /// Tokens of the longest row by the tokenizer's file, `None` where it does not say: what transformers cuts at.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no JSON.
+    pub fn longest_row(&self) -> Result<Option<usize>, Error> {
+        const FILE: &str = "tokenizer_config.json";
+        if !self.path.join(FILE).exists() {
+            return Ok(None);
+        }
+        let json = self.read_json(FILE, "an object with model_max_length")?;
+        Ok(json["model_max_length"].as_u64().map(|longest| longest as usize))
+    }
+
     fn read_json(&self, file: &str, expected: &'static str) -> Result<serde_json::Value, Error> {
         let path = self.path.join(file);
         let text = fs::read_to_string(&path);
@@ -189,7 +226,8 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
         // Its keys are its own, and so are their defaults; all of them are kept as they stand.
         config.rest = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let own = wgrad_models::xlnet::Config::read(&config).map_err(wrong)?;
-        return Ok(Config { vocab_size: own.vocab_size, hidden_size: own.d_model, ..config });
+        let (vocab_size, hidden_size) = (own.vocab_size, own.d_model);
+        return Ok(Config { vocab_size, hidden_size, type_vocab_size: XLNET_SEGMENTS, ..config });
     }
     if !["bert", "electra"].contains(&config.model_type.as_str()) {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
@@ -199,6 +237,8 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
 
 /// The `model_type` of XLNet.
 const XLNET: &str = "xlnet";
+/// Token types of an XLNet: two texts, `[CLS]` and padding. It has no table of them.
+const XLNET_SEGMENTS: usize = 4;
 
 /// How the parameters of an encoder begin; heads may be missing and are fresh then.
 fn encoder_prefix(model_type: &str) -> &'static str {
@@ -250,6 +290,10 @@ pub enum Purpose {
         /// Tokens of the longest text.
         max_length: usize,
     },
+    /// One answer a text: `…ForSequenceClassification`.
+    TextLabels,
+    /// One answer a token: `…ForTokenClassification`.
+    TokenLabels,
 }
 
 /// Writes a model into the directory `dir`, which exists. Parameters outside of Hugging Face's model go to
@@ -261,13 +305,19 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     let retriever = matches!(purpose, Purpose::Retriever { .. });
     let mut config = config.clone();
     let is_xlnet = config.model_type == XLNET;
-    let architecture = match (config.model_type.as_str(), retriever) {
-        (XLNET, true) => "XLNetModel",
-        (XLNET, false) => "XLNetLMHeadModel",
-        ("electra", true) => "ElectraModel",
-        ("electra", false) => "ElectraForPreTraining",
-        (_, true) => "BertModel",
-        (_, false) => "BertForMaskedLM",
+    let architecture = match (config.model_type.as_str(), purpose) {
+        (XLNET, Purpose::Retriever { .. }) => "XLNetModel",
+        (XLNET, Purpose::MaskedLm) => "XLNetLMHeadModel",
+        (XLNET, Purpose::TextLabels) => "XLNetForSequenceClassification",
+        (XLNET, Purpose::TokenLabels) => "XLNetForTokenClassification",
+        ("electra", Purpose::Retriever { .. }) => "ElectraModel",
+        ("electra", Purpose::MaskedLm) => "ElectraForPreTraining",
+        ("electra", Purpose::TextLabels) => "ElectraForSequenceClassification",
+        ("electra", Purpose::TokenLabels) => "ElectraForTokenClassification",
+        (_, Purpose::Retriever { .. }) => "BertModel",
+        (_, Purpose::MaskedLm) => "BertForMaskedLM",
+        (_, Purpose::TextLabels) => "BertForSequenceClassification",
+        (_, Purpose::TokenLabels) => "BertForTokenClassification",
     };
     config.rest.insert("architectures".into(), json!([architecture]));
     config.rest.entry("torch_dtype").or_insert(json!("float32"));
@@ -276,6 +326,7 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
 
     let encoder = encoder_prefix(&config.model_type);
     let published = [encoder, "cls.", "discriminator_predictions.", "lm_loss."];
+    let published = [&published[..], &wgrad_models::labels::PUBLISHED].concat();
     let is_head = |name: &str| !published.iter().any(|prefix| name.starts_with(prefix));
     let mut model = weights.to_host(|name| !is_head(name));
     if retriever {

@@ -1,8 +1,9 @@
 //! `wgrad finetune`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::finetune_others as others;
 use super::training::TrainingArgs;
 use super::{Ending, Failure, Global};
 use crate::checkpoint::ModelDirectory;
@@ -11,20 +12,31 @@ use crate::train::finetune::{Pairs, finetune};
 use crate::train::probe::Probe;
 use crate::train::session::max_length;
 
-/// Fine-tunes a retriever.
+/// Fine-tunes a model.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   wgrad finetune --objective contrastive --data beir/squadshifts --init runs/retromae/model --epochs 1 \\
                  --out runs/retriever
+  wgrad finetune --objective cross-encoder --data beir/squadshifts --init runs/retromae/model --out runs/cross
+  wgrad finetune --objective classification --data sst2.train --eval-data sst2.dev --init runs/mlm/model \\
+                 --out runs/sst2
   wgrad finetune --out runs/retriever --resume")]
 pub struct Args {
     #[command(flatten)]
     training: TrainingArgs,
     /// What to learn.
-    #[arg(long, value_parser = ["contrastive"])]
+    #[arg(long, value_parser = ["contrastive", "cross-encoder", "classification", "regression",
+                                "token-classification"])]
     objective: Option<String>,
+    /// Labelled texts that are answered at every evaluation, and never learned.
+    #[arg(long, value_name = "FILE")]
+    eval_data: Option<PathBuf>,
 }
+
+/// The objectives by the names that recipes give them.
+const OBJECTIVES: [&str; 5] =
+    ["contrastive", "cross-encoder", "classification", "regression", "token-classification"];
 
 /// Queries of the retrieval test during training.
 const PROBE: usize = 200;
@@ -34,6 +46,12 @@ const DISTRACTORS: usize = 2000;
 pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     let mut recipe = args.training.recipe(global)?;
     recipe.flag("objective", args.objective.clone());
+    recipe.flag("eval_data", args.eval_data.clone());
+    match recipe.choice("objective", &OBJECTIVES, "contrastive")? {
+        "contrastive" => {}
+        "cross-encoder" => return others::cross_encoder(global, &args.training, &mut recipe),
+        _ => return others::labels(global, &args.training, &mut recipe),
+    }
     let data: String = recipe.required("data")?;
     let init: String = recipe.required("init")?;
     let (data, init) = (Path::new(&data), Path::new(&init));

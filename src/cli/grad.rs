@@ -21,7 +21,8 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// What to differentiate.
-    #[arg(long, value_parser = ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet", "contrastive"])]
+    #[arg(long, value_parser = ["mlm", "retromae", "dupmae", "condenser", "electra", "xlnet", "contrastive",
+                                "cross-encoder", "classification", "regression", "token-classification"])]
     objective: String,
     /// A setting of the objective; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -3,5 +3,6 @@
 pub mod bm25;
 pub mod encode;
 pub mod metrics;
+pub mod rerank;
 pub mod search;
 pub mod trec;

@@ -7,14 +7,16 @@ use wgrad_engine::file::{HostTensor, TensorFile};
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
+use super::labels::kind_of;
 use super::objective::{
-    CondenserObjective, ContrastiveObjective, DupMaeObjective, ElectraObjective, MlmObjective,
-    Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    CondenserObjective, ContrastiveObjective, CrossEncoderObjective, DupMaeObjective,
+    ElectraObjective, LabelObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+    XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
-use crate::checkpoint::{self, ModelDirectory};
+use crate::checkpoint::ModelDirectory;
 use crate::retrieval::encode::{POOLINGS, pooling_of};
 
 /// Every term, gradient and hidden state of one batch.
@@ -37,6 +39,16 @@ pub fn gradients(
         "electra" => of_pretraining::<ElectraObjective>(device, recipe, directory, batch),
         "retromae" => of_pretraining::<RetroMaeObjective>(device, recipe, directory, batch),
         "xlnet" => of_pretraining::<XlNetObjective>(device, recipe, directory, batch),
+        "cross-encoder" => {
+            let objective = CrossEncoderObjective::from_recipe(device, &config, recipe, 0)?;
+            recipe.finish()?;
+            collect(objective, directory, batch)
+        }
+        "classification" | "regression" | "token-classification" => {
+            recipe.finish()?;
+            let kind = kind_of(objective);
+            collect(LabelObjective::new(device, config, kind, 0)?, directory, batch)
+        }
         "contrastive" => {
             let pooling = recipe.choice("pooling", &POOLINGS, "cls")?;
             let similarity = recipe.choice("similarity", &["cosine", "dot"], "cosine")?;
@@ -68,13 +80,7 @@ fn collect<O: Objective>(
     directory: &ModelDirectory,
     (batch, format): (&TensorFile, Format),
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
-    let fresh = directory.load_into(objective.weights_mut())?;
-    if let Some(name) = fresh.first() {
-        let path = directory.path.join("model.safetensors");
-        return Err(
-            checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into()
-        );
-    }
+    directory.load_whole(objective.weights_mut())?;
     let device = objective.weights().device().clone();
     let terms = objective.terms_of_file(&device, batch, &Mode::evaluation().storing(format))?;
     let host = |tensor: &Tensor| HostTensor::f32(tensor.shape().axes(), tensor.to_f32());

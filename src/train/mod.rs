@@ -5,9 +5,12 @@
 
 pub mod chart;
 pub mod cost;
+pub mod cross_encoder;
 mod error;
 pub mod finetune;
 pub mod gradients;
+pub mod labels;
+pub mod measures;
 pub mod metrics;
 pub mod objective;
 pub mod pretrain;

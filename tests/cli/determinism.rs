@@ -14,6 +14,8 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     world.write("config.json", &config.to_string());
     let finetune = "finetune --data beir --init retromae-1/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let labels = "finetune --init retromae-1/model --batch-size 8 --max-length 24 --quiet";
+    world.labelled();
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{of_xlnet} --objective xlnet --out xlnet"),
@@ -21,6 +23,10 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{PRETRAIN} --objective dupmae --out dupmae"),
         format!("{ELECTRA} --out electra"),
         format!("{finetune} --out contrastive"),
+        format!("{finetune} --objective cross-encoder --set group_size=3 --out cross-encoder"),
+        format!("{labels} --objective classification --data classes.tsv --out classification"),
+        format!("{labels} --objective regression --data numbers.tsv --out regression"),
+        format!("{labels} --objective token-classification --data tags.conll --out tags"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");
         for (name, threads) in [("1", "1"), ("2", "2"), ("again", "2")] {

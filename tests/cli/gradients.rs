@@ -20,6 +20,9 @@ fn grad_writes_what_the_library_computes() {
         ("dupmae_code", "dupmae"),
         ("electra_project", "electra"),
         ("xlnet", "xlnet"),
+        ("classification", "classification"),
+        ("regression", "regression"),
+        ("token_classification", "token-classification"),
     ] {
         let case = fixtures.join(case);
         let batch = case.join("batch.safetensors");

@@ -13,6 +13,9 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     world.pretrained("start", "mlm");
     let finetune = "finetune --data beir --init start/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let labels = "finetune --init start/model --batch-size 8 --quiet";
+    let tested = "--data classes.tsv --eval-data classes.tsv";
+    world.labelled();
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("xlnet", format!("{of_xlnet} --objective xlnet")),
@@ -23,6 +26,10 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("lamb", format!("{PRETRAIN} --objective mlm --optimizer lamb")),
         ("mixed", format!("{PRETRAIN} --objective retromae --precision mixed")),
         ("contrastive", finetune.to_string()),
+        ("cross-encoder", format!("{finetune} --objective cross-encoder --set group_size=3")),
+        ("classification", format!("{labels} --objective classification {tested}")),
+        ("regression", format!("{labels} --objective regression --data numbers.tsv")),
+        ("tags", format!("{labels} --objective token-classification --data tags.conll")),
     ] {
         world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
         let killed = format!("{out}-killed");

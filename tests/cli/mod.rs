@@ -8,6 +8,7 @@ mod determinism;
 mod gradients;
 mod help;
 mod interrupted;
+mod labels;
 mod pipeline;
 mod refusal;
 mod runs;

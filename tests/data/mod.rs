@@ -2,6 +2,7 @@
 
 mod atomic;
 mod files;
+mod labelled;
 mod loader;
 mod masking;
 mod pairs;

@@ -1,4 +1,5 @@
 //! Models against other frameworks.
 
 mod fixtures;
+mod labels;
 mod xlnet;

@@ -3,8 +3,10 @@
 mod batch_file;
 mod condenser;
 mod contrastive;
+mod cross_encoder;
 mod dupmae;
 pub mod electra;
+mod labels;
 mod mlm;
 mod retromae;
 mod xlnet;
@@ -19,8 +21,10 @@ use wgrad_models::{Encoder, InputError, Mode};
 
 pub use condenser::CondenserObjective;
 pub use contrastive::ContrastiveObjective;
+pub use cross_encoder::CrossEncoderObjective;
 pub use dupmae::{Bag, DupMaeObjective, Norm};
 pub use electra::ElectraObjective;
+pub use labels::LabelObjective;
 pub use mlm::MlmObjective;
 pub use retromae::RetroMaeObjective;
 pub use xlnet::XlNetObjective;
