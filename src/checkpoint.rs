@@ -10,21 +10,22 @@ mod late;
 pub mod pytorch;
 mod sentence_transformers;
 mod stored;
+mod written;
 
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
-use wgrad_engine::file::{FileError, HostTensor, serialize};
+use wgrad_engine::file::{FileError, HostTensor};
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
-use wgrad_models::hybrid;
 use wgrad_models::published::canonical;
 use wgrad_models::{Pooling, Similarity};
 
 pub use late::{LateInteraction, punctuation, write_late};
+use written::write_json;
+pub use written::{Purpose, write};
 
 /// What can be wrong with a model directory.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,18 @@ pub enum Error {
         "{path}: {count} tensors of the encoder are missing, the first is `{name}`; is this a BERT model?"
     )]
     Missing {
+        /// The file.
+        path: PathBuf,
+        /// How many.
+        count: usize,
+        /// The first.
+        name: String,
+    },
+    /// Parameters of a head that the file lacks.
+    #[error(
+        "{path}: {count} tensors of the model's head are missing, the first is `{name}`; was it trained for this?"
+    )]
+    Headless {
         /// The file.
         path: PathBuf,
         /// How many.
@@ -148,7 +161,8 @@ impl ModelDirectory {
             .params()
             .iter()
             .map(|param| param.name())
-            .filter(|name| name.starts_with(encoder) && !self.tensors.contains_key(*name))
+            .filter(|name| name.starts_with(encoder) && !name.contains(".pooler."))
+            .filter(|name| !self.tensors.contains_key(*name))
             .collect();
         if let Some(&first) = absent.first() {
             let (count, name) = (absent.len(), first.to_string());
@@ -157,16 +171,14 @@ impl ModelDirectory {
         Ok(weights.load(&self.file, |name| self.tensors.get(name).map(|(_, tensor)| tensor))?)
     }
 
-    /// Overwrites every parameter, heads included.
+    /// As [`Self::load_into`], of a model that must be there whole, head included.
     ///
     /// # Errors
-    /// As [`ModelDirectory::load_into`], and [`Error::Missing`] for a head that is not there.
-    pub fn load_all(&self, weights: &mut Weights) -> Result<(), Error> {
+    /// As there, and [`Error::Headless`] for a parameter of a head.
+    pub fn load_whole(&self, weights: &mut Weights) -> Result<(), Error> {
         let fresh = self.load_into(weights)?;
-        let path = self.path.join("head.safetensors");
-        let missing =
-            |name: &String| Error::Missing { path, count: fresh.len(), name: name.clone() };
-        fresh.first().map_or(Ok(()), |name| Err(missing(name)))
+        let Some(name) = fresh.first().cloned() else { return Ok(()) };
+        Err(Error::Headless { path: self.path.clone(), count: fresh.len(), name })
     }
 
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
@@ -210,6 +222,19 @@ impl ModelDirectory {
         Ok(json["max_seq_length"].as_u64().map(|longest| longest as usize))
     }
 
+    /// Tokens of the longest row by the tokenizer's file, `None` where it does not say: what transformers cuts at.
+    ///
+    /// # Errors
+    /// If the file cannot be read or is no JSON.
+    pub fn longest_row(&self) -> Result<Option<usize>, Error> {
+        const FILE: &str = "tokenizer_config.json";
+        if !self.path.join(FILE).exists() {
+            return Ok(None);
+        }
+        let json = self.read_json(FILE, "an object with model_max_length")?;
+        Ok(json["model_max_length"].as_u64().map(|longest| longest as usize))
+    }
+
     fn read_json(&self, file: &str, expected: &'static str) -> Result<serde_json::Value, Error> {
         let path = self.path.join(file);
         let text = fs::read_to_string(&path);
@@ -242,7 +267,8 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
         // Its keys are its own, and so are their defaults; all of them are kept as they stand.
         config.rest = serde_json::from_str(&text).map_err(|error| wrong(error.to_string()))?;
         let own = wgrad_models::xlnet::Config::read(&config).map_err(wrong)?;
-        return Ok(Config { vocab_size: own.vocab_size, hidden_size: own.d_model, ..config });
+        let (vocab_size, hidden_size) = (own.vocab_size, own.d_model);
+        return Ok(Config { vocab_size, hidden_size, type_vocab_size: XLNET_SEGMENTS, ..config });
     }
     if !["bert", "electra"].contains(&config.model_type.as_str()) {
         return Err(wrong(format!("found model_type `{}`", config.model_type)));
@@ -254,6 +280,8 @@ pub fn read_config(path: &Path) -> Result<Config, Error> {
 const XLNET: &str = "xlnet";
 /// The `model_type` of GPT-2.
 const GPT2: &str = "gpt2";
+/// Token types of an XLNet: two texts, `[CLS]` and padding. It has no table of them.
+const XLNET_SEGMENTS: usize = 4;
 
 /// How the parameters of an encoder begin; heads may be missing and are fresh then.
 fn encoder_prefix(model_type: &str) -> &'static str {
@@ -289,101 +317,4 @@ fn inconsistency(config: &Config) -> Option<String> {
     ];
     let outside = rates.iter().find(|(_, rate)| !(0.0..1.0).contains(rate));
     outside.map(|(key, rate)| format!("{key} is {rate}, expected a probability below 1"))
-}
-
-/// What a written directory is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
-    /// More pre-training: `BertForMaskedLM`, `ElectraForPreTraining`, `ElectraForMaskedLM`, `XLNetLMHeadModel` or
-    /// `GPT2LMHeadModel`.
-    MaskedLm,
-    /// Retrieval: `BertModel` or `ElectraModel` with the files of sentence-transformers.
-    Retriever {
-        /// States to vector.
-        pooling: Pooling,
-        /// Unit length or not.
-        similarity: Similarity,
-        /// Tokens of the longest text.
-        max_length: usize,
-    },
-    /// Retrieval by DupMAE's hybrid representation; sentence-transformers knows its dense part.
-    Hybrid {
-        /// What it is made of.
-        options: hybrid::Options,
-        /// Tokens of the longest text.
-        max_length: usize,
-    },
-}
-
-/// Writes a model into the directory `dir`, which exists. Parameters outside of Hugging Face's model go to
-/// `head.safetensors`, those of ELECTRA's generator to `generator/`. The caller makes it atomic.
-///
-/// # Errors
-/// What the operating system answers.
-pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -> io::Result<()> {
-    let retriever = purpose != Purpose::MaskedLm;
-    let mut config = config.clone();
-    let has_own_keys = [XLNET, GPT2].contains(&config.model_type.as_str());
-    let architecture = match (config.model_type.as_str(), retriever) {
-        (GPT2, true) => "GPT2Model",
-        (GPT2, false) => "GPT2LMHeadModel",
-        (XLNET, true) => "XLNetModel",
-        (XLNET, false) => "XLNetLMHeadModel",
-        ("electra", true) => "ElectraModel",
-        ("electra", false) if names_tokens(weights) => "ElectraForMaskedLM",
-        ("electra", false) => "ElectraForPreTraining",
-        (_, true) => "BertModel",
-        (_, false) => "BertForMaskedLM",
-    };
-    config.rest.insert("architectures".into(), json!([architecture]));
-    config.rest.entry("torch_dtype").or_insert(json!("float32"));
-    let json = if has_own_keys { json!(config.rest) } else { serde_json::to_value(&config)? };
-    write_json(&dir.join("config.json"), &json)?;
-
-    let encoder = encoder_prefix(&config.model_type);
-    let published = [
-        encoder,
-        "cls.",
-        "discriminator_predictions.",
-        "generator_predictions.",
-        "generator_lm_head.",
-        "lm_loss.",
-    ];
-    // A hybrid's directory is an encoder, which has no place for the head that it makes its words with.
-    let kinds = if let Purpose::Hybrid { .. } = purpose { 1 } else { published.len() };
-    let is_generator = |name: &str| name.starts_with(generator::PREFIX);
-    let is_model = |name: &str| published[..kinds].iter().any(|prefix| name.starts_with(prefix));
-    let is_head = |name: &str| !is_generator(name) && !is_model(name);
-    let mut model = weights.to_host(is_model);
-    generator::write(dir, &config, &model, weights.to_host(is_generator))?;
-    if retriever {
-        let bare = |name: String| name.trim_start_matches(encoder).to_string();
-        model = model.into_iter().map(|(name, tensor)| (bare(name), tensor)).collect();
-    }
-    fs::write(dir.join("model.safetensors"), serialize(&model))?;
-    let head = weights.to_host(is_head);
-    if !head.is_empty() {
-        fs::write(dir.join("head.safetensors"), serialize(&head))?;
-    }
-    let hidden = config.hidden_size;
-    match purpose {
-        Purpose::MaskedLm => Ok(()),
-        Purpose::Retriever { pooling, similarity, max_length } => {
-            sentence_transformers::write(dir, hidden, pooling, similarity, max_length)
-        }
-        Purpose::Hybrid { options, max_length } => {
-            let (pooling, similarity) = (Pooling::Cls, Similarity::Dot);
-            sentence_transformers::write(dir, hidden, pooling, similarity, max_length)?;
-            hybrid_files::write(dir, &options, weights)
-        }
-    }
-}
-
-/// Whether an ELECTRA has the head of a masked language model: a generator, or "Replace MLM".
-fn names_tokens(weights: &Weights) -> bool {
-    weights.params().iter().any(|param| param.name() == "generator_lm_head.bias")
-}
-
-fn write_json(path: &Path, value: &serde_json::Value) -> io::Result<()> {
-    fs::write(path, serde_json::to_string_pretty(value)? + "\n")
 }

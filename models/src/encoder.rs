@@ -65,7 +65,7 @@ impl Encoder for XlNet {
         &self.config.published
     }
 
-    /// The content stream alone, without segments: one segment alone moves no score against another.
+    /// The content stream alone. Token types are its segments; a single one moves no score against another.
     fn forward(&self, tokens: &Tokens, mode: &Mode) -> Tensor {
         XlNet::forward(self, &xlnet::Inputs::of_tokens(&self.config, tokens), mode)
     }

@@ -29,8 +29,8 @@ pub fn canonical(model_type: &str, published: &str) -> Option<String> {
         _ if name.starts_with("decoder_embeddings.") => None,
         _ if name.ends_with("generator_lm_head.weight") => None,
         "cls.predictions.decoder.bias" => Some("cls.predictions.bias".into()),
-        _ if name.contains("pooler.") || name.starts_with("cls.seq_relationship.") => None,
-        _ if ["embeddings.", "embeddings_project.", "encoder."]
+        _ if name.starts_with("cls.seq_relationship.") => None,
+        _ if ["embeddings.", "embeddings_project.", "encoder.", "pooler."]
             .iter()
             .any(|bare| name.starts_with(bare)) =>
         {
@@ -63,7 +63,9 @@ mod tests {
             ("bert.embeddings.position_ids", None),
             ("cls.predictions.decoder.weight", None),
             ("cls.predictions.decoder.bias", Some("cls.predictions.bias")),
-            ("bert.pooler.dense.weight", None),
+            ("bert.pooler.dense.weight", Some("bert.pooler.dense.weight")),
+            ("pooler.dense.bias", Some("bert.pooler.dense.bias")),
+            ("classifier.weight", Some("classifier.weight")),
             ("layer.0.rel_attn.q", Some("transformer.layer.0.rel_attn.q")),
             ("transformer.mask_emb", Some("transformer.mask_emb")),
             ("lm_loss.weight", None),

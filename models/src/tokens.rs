@@ -58,6 +58,8 @@ pub struct Tokens {
     pub ids: Ids,
     /// `[B·T]` rows of the token type table.
     pub types: Ids,
+    /// u32 `[B, T]`: the token types again, for models that ask only whether two are equal; `None` where all are.
+    pub segments: Option<Tensor>,
     /// `[B·T]` rows of the position table, 0 to T − 1 in every row.
     pub positions: Ids,
     /// Keys that are no padding.
@@ -104,6 +106,7 @@ impl Tokens {
         };
         within("token id", ids, config.vocab_size, "vocab_size")?;
         within("token type", types, config.type_vocab_size, "type_vocab_size")?;
+        let segments = types.iter().any(|&kind| kind != types[0]);
         let positions: Vec<u32> = (0..rows).flat_map(|_| 0..tokens as u32).collect();
         let [firsts, ends] = ends([rows, tokens], visible);
         let (visibility, lengths) = visibility(device, [rows, tokens], visible);
@@ -115,6 +118,7 @@ impl Tokens {
             tokens,
             ids: table(ids, config.vocab_size),
             types: table(types, config.type_vocab_size),
+            segments: segments.then(|| Tensor::u32(device, [rows, tokens], types)),
             positions: table(&positions, config.max_position_embeddings),
             visibility,
             lengths: Tensor::u32(device, [rows], &lengths),
@@ -137,6 +141,7 @@ impl Tokens {
         Self {
             ids,
             types: self.types.clone(),
+            segments: self.segments.clone(),
             positions: self.positions.clone(),
             visibility: self.visibility.clone(),
             lengths: self.lengths.clone(),

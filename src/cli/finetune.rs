@@ -1,19 +1,20 @@
 //! `wgrad finetune`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::builder::PossibleValuesParser;
 
+use super::finetune_others as others;
 use super::training::TrainingArgs;
 use super::{Ending, Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::{Records, Side, Tokenizer};
-use crate::train::finetune::{OBJECTIVES, Pairs, finetune, prepare};
+use crate::train::finetune::{Pairs, finetune, prepare};
 use crate::train::probe::Probe;
 use crate::train::session::max_length;
 
-/// Fine-tunes a retriever.
+/// Fine-tunes a model.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -21,6 +22,9 @@ Examples:
                  --out runs/retriever
   wgrad finetune --objective colbert --data beir/squadshifts --init runs/retromae/model --epochs 1 \\
                  --set dim=128 --set group_size=2 --out runs/colbert
+  wgrad finetune --objective cross-encoder --data beir/squadshifts --init runs/retromae/model --out runs/cross
+  wgrad finetune --objective classification --data sst2.train --eval-data sst2.dev --init runs/mlm/model \\
+                 --out runs/sst2
   wgrad finetune --out runs/retriever --resume")]
 pub struct Args {
     #[command(flatten)]
@@ -28,7 +32,21 @@ pub struct Args {
     /// What to learn.
     #[arg(long, value_parser = PossibleValuesParser::new(OBJECTIVES))]
     objective: Option<String>,
+    /// Labelled texts that are answered at every evaluation, and never learned.
+    #[arg(long, value_name = "FILE")]
+    eval_data: Option<PathBuf>,
 }
+
+/// The objectives by the names that recipes give them.
+const OBJECTIVES: [&str; 7] = [
+    "contrastive",
+    "cpt",
+    "colbert",
+    "cross-encoder",
+    "classification",
+    "regression",
+    "token-classification",
+];
 
 /// Queries of the retrieval test during training.
 const PROBE: usize = 200;
@@ -38,6 +56,12 @@ const DISTRACTORS: usize = 2000;
 pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     let mut recipe = args.training.recipe(global)?;
     recipe.flag("objective", args.objective.clone());
+    recipe.flag("eval_data", args.eval_data.clone());
+    match recipe.choice("objective", &OBJECTIVES, "contrastive")? {
+        "contrastive" | "cpt" | "colbert" => {}
+        "cross-encoder" => return others::cross_encoder(global, &args.training, &mut recipe),
+        _ => return others::labels(global, &args.training, &mut recipe),
+    }
     let data: String = recipe.required("data")?;
     let init: String = recipe.required("init")?;
     let (data, init) = (Path::new(&data), Path::new(&init));

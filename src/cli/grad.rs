@@ -21,7 +21,9 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     model: PathBuf,
     /// What to differentiate.
-    #[arg(long, value_parser = ["mlm", "retromae", "dupmae", "condenser", "cocondenser", "electra", "xlnet", "clm", "contrastive", "cpt", "colbert"])]
+    #[arg(long, value_parser = ["mlm", "retromae", "dupmae", "condenser", "cocondenser", "electra", "xlnet", "clm",
+                                "contrastive", "cpt", "colbert", "cross-encoder", "classification", "regression",
+                                "token-classification"])]
     objective: String,
     /// A setting of the objective; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -7,12 +7,15 @@ mod devices;
 mod encode;
 mod evaluate;
 mod finetune;
+mod finetune_others;
 mod global;
 mod grad;
 mod input;
+mod predict;
 mod prepare;
 mod pretrain;
 mod profile;
+mod rerank;
 mod search;
 mod tokenizer;
 mod training;
@@ -56,12 +59,16 @@ enum Command {
     Prepare(prepare::Args),
     /// Pre-trains an encoder on text.
     Pretrain(pretrain::Args),
-    /// Fine-tunes a retriever on queries and passages.
+    /// Fine-tunes a retriever or a cross-encoder on queries and passages, or a classifier on labelled texts.
     Finetune(finetune::Args),
     /// Turns texts into vectors.
     Encode(encode::Args),
     /// Searches passages by inner product, exactly.
     Search(search::Args),
+    /// Ranks the passages of a run again, by a cross-encoder.
+    Rerank(rerank::Args),
+    /// Answers labelled texts, and measures the answers.
+    Predict(predict::Args),
     /// Ranks a BEIR folder by BM25.
     Bm25(bm25::Args),
     /// Measures a ranking as trec_eval does.
@@ -119,6 +126,8 @@ fn run(Arguments { global, command }: Arguments) -> Result<Ending, Failure> {
         Command::Finetune(args) => return finetune::run(&global, &args),
         Command::Encode(args) => encode::run(&global, &args)?,
         Command::Search(args) => search::run(&global, &args)?,
+        Command::Rerank(args) => rerank::run(&global, &args)?,
+        Command::Predict(args) => predict::run(&global, &args)?,
         Command::Bm25(args) => bm25::run(&global, &args)?,
         Command::Evaluate(args) => evaluate::run(&global, &args)?,
         Command::Grad(args) => grad::run(&global, &args)?,

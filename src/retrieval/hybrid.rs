@@ -61,7 +61,7 @@ impl HybridEncoder {
         let mut d = Declarations::default();
         let model = Hybrid::declare(&mut d, directory.config.clone(), options);
         let mut weights = Weights::allocate(device, d, 0);
-        directory.load_all(&mut weights)?;
+        directory.load_whole(&mut weights)?;
         let (tokenizer, max_length) = (Tokenizer::load(dir)?, directory.max_length()?);
         Ok(Some(Self { model, tokenizer, max_length, weights }))
     }

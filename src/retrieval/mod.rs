@@ -5,5 +5,6 @@ pub mod encode;
 pub mod hybrid;
 pub mod late;
 pub mod metrics;
+pub mod rerank;
 pub mod search;
 pub mod trec;

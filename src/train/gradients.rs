@@ -9,15 +9,17 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 
 use super::finetune::{Representation, representation};
+use super::labels::kind_of;
 use super::objective::{
     ClmObjective, CoCondenserObjective, ColbertObjective, ColbertSettings, CondenserObjective,
-    ContrastiveObjective, CptObjective, DupMaeObjective, ElectraObjective, HybridObjective,
-    MlmObjective, Objective, Pretraining, RetroMaeObjective, XlNetObjective,
+    ContrastiveObjective, CptObjective, CrossEncoderObjective, DupMaeObjective, ElectraObjective,
+    HybridObjective, LabelObjective, MlmObjective, Objective, Pretraining, RetroMaeObjective,
+    XlNetObjective,
 };
 use super::recipe::Recipe;
 use super::session::precision;
 use super::trainer::TrainError;
-use crate::checkpoint::{self, ModelDirectory};
+use crate::checkpoint::ModelDirectory;
 
 /// Every term, gradient and hidden state of one batch.
 ///
@@ -46,6 +48,16 @@ pub fn gradients(
             let settings = ColbertSettings::of_recipe(recipe, width)?;
             recipe.finish()?;
             collect(ColbertObjective::new(device, config, settings, 0)?, directory, batch)
+        }
+        "cross-encoder" => {
+            let objective = CrossEncoderObjective::from_recipe(device, &config, recipe, 0)?;
+            recipe.finish()?;
+            collect(objective, directory, batch)
+        }
+        "classification" | "regression" | "token-classification" => {
+            recipe.finish()?;
+            let kind = kind_of(objective);
+            collect(LabelObjective::new(device, config, kind, 0)?, directory, batch)
         }
         "contrastive" => {
             let (representation, temperature) = representation(recipe, &config)?;
@@ -89,13 +101,7 @@ fn collect<O: Objective>(
     directory: &ModelDirectory,
     (batch, format): (&TensorFile, Format),
 ) -> Result<BTreeMap<String, HostTensor>, TrainError> {
-    let fresh = directory.load_into(objective.weights_mut())?;
-    if let Some(name) = fresh.first() {
-        let path = directory.file.clone();
-        return Err(
-            checkpoint::Error::Missing { path, count: fresh.len(), name: name.clone() }.into()
-        );
-    }
+    directory.load_whole(objective.weights_mut())?;
     let device = objective.weights().device().clone();
     // A power of two that lifts f16 gradients above what vanishes, and is divided out exactly.
     let scale = if format == Format::Half { 1024.0 } else { 1.0 };

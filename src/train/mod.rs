@@ -5,10 +5,13 @@
 
 pub mod chart;
 pub mod cost;
+pub mod cross_encoder;
 mod error;
 pub mod finetune;
 pub mod gradient_cache;
 pub mod gradients;
+pub mod labels;
+pub mod measures;
 pub mod metrics;
 pub mod objective;
 pub mod pretrain;

@@ -15,6 +15,8 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
     let finetune = "finetune --data beir --init retromae-1/model --batch-size 8 --quiet";
     let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
     let of_spans = PRETRAIN.replace("--max-length 24", "--max-length 10");
+    let labels = "finetune --init retromae-1/model --batch-size 8 --max-length 24 --quiet";
+    world.labelled();
     for command in [
         format!("{PRETRAIN} --objective mlm --out mlm"),
         format!("{of_spans} --objective cocondenser --set cache_chunk=5 --out cocondenser"),
@@ -32,6 +34,10 @@ fn a_run_repeats_bit_for_bit_with_any_number_of_threads() {
         format!("{finetune} --out contrastive"),
         format!("{finetune} --set representation=hybrid --set top_k=8 --out hybrid"),
         format!("{finetune} --objective colbert --set dim=8 --set group_size=2 --out colbert"),
+        format!("{finetune} --objective cross-encoder --set group_size=3 --out cross-encoder"),
+        format!("{labels} --objective classification --data classes.tsv --out classification"),
+        format!("{labels} --objective regression --data numbers.tsv --out regression"),
+        format!("{labels} --objective token-classification --data tags.conll --out tags"),
     ] {
         let (command, out) = command.rsplit_once(' ').expect("the last word is the run folder");
         for (name, threads) in [("1", "1"), ("2", "2"), ("again", "2")] {

@@ -23,6 +23,9 @@ fn grad_writes_what_the_library_computes() {
         ("xlnet", "xlnet"),
         ("clm", "clm"),
         ("cpt", "cpt"),
+        ("classification", "classification"),
+        ("regression", "regression"),
+        ("token_classification", "token-classification"),
     ] {
         let case = fixtures.join(case);
         let batch = case.join("batch.safetensors");

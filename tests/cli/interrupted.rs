@@ -16,6 +16,9 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     let of_spans = PRETRAIN.replace("--max-length 24", "--max-length 10");
     let fresh = "--config electra.json --tokenizer tokenizer";
     let second = ELECTRA.replace(fresh, "--init first/model");
+    let labels = "finetune --init start/model --batch-size 8 --quiet";
+    let tested = "--data classes.tsv --eval-data classes.tsv";
+    world.labelled();
     for (out, command) in [
         ("mlm", format!("{PRETRAIN} --objective mlm")),
         ("cocondenser", format!("{of_spans} --objective cocondenser")),
@@ -42,6 +45,10 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
         ("contrastive", finetune.to_string()),
         ("hybrid", format!("{finetune} --set representation=hybrid --set top_k=8")),
         ("colbert", format!("{finetune} --objective colbert --set dim=8 --set group_size=2")),
+        ("cross-encoder", format!("{finetune} --objective cross-encoder --set group_size=3")),
+        ("classification", format!("{labels} --objective classification {tested}")),
+        ("regression", format!("{labels} --objective regression --data numbers.tsv")),
+        ("tags", format!("{labels} --objective token-classification --data tags.conll")),
     ] {
         world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out {out}"));
         let killed = format!("{out}-killed");

@@ -13,6 +13,7 @@ mod gradients;
 mod help;
 mod hostile_files;
 mod interrupted;
+mod labels;
 mod pipeline;
 mod refusal;
 mod runs;

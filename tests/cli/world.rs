@@ -104,6 +104,18 @@ impl World {
         config
     }
 
+    /// Writes `classes.tsv`, `numbers.tsv` (of pairs) and `tags.conll`, 24 texts each.
+    pub fn labelled(&self) {
+        let text = |i: usize| words(i * 7, i + 1, 5 + i % 4);
+        let class = |i: usize| format!("{}\t{}\n", ["dry", "wet"][i % 2], text(i));
+        self.write("classes.tsv", &(0..24).map(class).collect::<String>());
+        let number = |i: usize| format!("{}\t{}\t{}\n", i % 5, text(i), text(i + 3));
+        self.write("numbers.tsv", &(0..24).map(number).collect::<String>());
+        let tag = |(i, word): (usize, &str)| format!("{word} {}\n", ["O", "B-A", "I-A"][i % 3]);
+        let tagged = |i: usize| text(i).split(' ').enumerate().map(tag).collect::<String>() + "\n";
+        self.write("tags.conll", &(0..24).map(tagged).collect::<String>());
+    }
+
     /// Pre-trains `NAME/model` for two steps.
     pub fn pretrained(&self, name: &str, objective: &str) {
         self.succeed(&format!("{PRETRAIN} --objective {objective} --steps 2 --out {name}"));

@@ -4,6 +4,7 @@ mod atomic;
 mod causal;
 mod colbert;
 mod files;
+mod labelled;
 mod loader;
 mod masking;
 mod pairs;

@@ -5,6 +5,8 @@
     load_in_transformers.py DIR --batch B --got G                         + `wgrad grad`'s last hidden state
     load_in_transformers.py DIR --retriever --texts T --embeddings E      + SentenceTransformer, `wgrad encode`
     load_in_transformers.py DIR --retriever --texts T --embeddings E --kind query   as queries of a model that tells them apart
+    load_in_transformers.py DIR --data BEIR --run R                       + CrossEncoder, `wgrad rerank`
+    load_in_transformers.py DIR --labelled F --predictions P              + the class of config.json, `wgrad predict`
     load_in_transformers.py DIR --same-as DIR2                            + every tensor equal, bit for bit
 
 Each check prints one line, `ok` or `FAIL`; exits 1 if one failed. What passes is what a user may rely on: no key is
@@ -71,6 +73,7 @@ def load_encoder(directory, report):
     if (directory / "generator").exists():
         load_model(transformers.ElectraForMaskedLM, directory / "generator", report)
     heads = ("cls.", "discriminator_predictions.", "generator_predictions.", "generator_lm_head.", "lm_loss.")
+    heads += ("classifier.", "sequence_summary.", "logits_proj.")
     options = {"add_pooling_layer": pooler} if config["model_type"] == "bert" else {}
     return load_model(transformers.AutoModel, directory, report, foreign=heads, **options)
 
@@ -188,6 +191,75 @@ def check_words(directory, texts_path, embeddings_path, report):
     report_output("kept values, at their entries", got["word_values"], at, report)
 
 
+def check_reranker(directory, beir, run_path, report):
+    """CrossEncoder opens the directory, and scores every pair of a run as `wgrad rerank` did."""
+    from sentence_transformers import CrossEncoder
+
+    texts = {}
+    for name in ("corpus", "queries"):
+        records = [json.loads(line) for line in (beir / f"{name}.jsonl").read_text().splitlines() if line.strip()]
+        texts[name] = {r["_id"]: " ".join(filter(None, (r.get("title"), r["text"]))) for r in records}
+    rows = [line.split() for line in run_path.read_text().splitlines()]
+    pairs = [(texts["queries"][row[0]], texts["corpus"][row[2]]) for row in rows]
+    model = CrossEncoder(str(directory), device="cpu")
+    scores = model.predict(pairs, batch_size=16)
+    report_output(f"CrossEncoder, {len(pairs)} scores", np.array([float(row[4]) for row in rows]), scores, report)
+
+
+def read_labelled(path, tags):
+    """Texts, pairs or words of a file as `wgrad finetune` takes it: with tabs, `label text`, or words with tags."""
+    if tags:
+        texts = [[line.split()[0] for line in text.splitlines()] for text in path.read_text().split("\n\n")]
+        return [words for words in texts if words]
+    examples = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        columns = line.split("\t")
+        if len(columns) >= 7:  # STS-B's own
+            examples.append(columns[5:7])
+        elif line.strip():
+            examples.append(columns[1:] if len(columns) > 1 else line.split(" ", 1)[1:])
+    return examples
+
+
+def check_labels(directory, labelled_path, predictions_path, report):
+    """The scores of `wgrad predict`, by the class of config.json one text at a time."""
+    config = json.loads((directory / "config.json").read_text())
+    architecture = config["architectures"][0]
+    tags = architecture.endswith("ForTokenClassification")
+    model = getattr(transformers, architecture).from_pretrained(directory).eval()
+    tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
+    lines = [line for line in predictions_path.read_text().splitlines() if line]
+    numbers = model.config.num_labels == 1
+    got = np.array([[float(x) for x in line.split("\t")[0 if numbers else 1 :]] for line in lines])
+    ref = []
+    for texts in read_labelled(labelled_path, tags):
+        if tags:
+            encoded = tokenizer(texts, is_split_into_words=True, return_tensors="pt")
+        else:
+            encoded = tokenizer(*texts, truncation="longest_first", return_tensors="pt")
+        words = encoded.word_ids() if tags else None
+        inputs = dict(encoded)
+        if config["model_type"] == "xlnet":  # the text, [SEP] and [CLS], as XLNet has them
+            kinds = inputs["token_type_ids"].clone()
+            kinds[:, 0] = 2
+            inputs = {
+                "input_ids": inputs["input_ids"].roll(-1, 1),
+                "token_type_ids": kinds.roll(-1, 1),
+                "attention_mask": inputs["attention_mask"],
+            }
+            words = words and words[1:] + words[:1]
+        with torch.no_grad():
+            logits = model(**inputs).logits.numpy()[0]
+        if tags:
+            first = [at for at, word in enumerate(words) if word is not None and word not in words[:at]]
+            ref.extend(logits[first])
+        else:
+            ref.append(logits)
+        if len(ref) >= len(lines):
+            break
+    report_output(f"{architecture}, {len(ref)} rows of scores", got, np.array(ref), report)
+
+
 def check_same(directory, other, report):
     """Both directories hold the same tensors, bit for bit, under the same names."""
     for name in ("model.safetensors", "head.safetensors"):
@@ -212,10 +284,18 @@ def main():
     parser.add_argument("--texts", type=Path, help="input of `wgrad encode`; needs --retriever, --embeddings")
     parser.add_argument("--embeddings", type=Path, help="what `wgrad encode --out` wrote")
     parser.add_argument("--kind", choices=["query", "passage"], default="passage", help="what the texts are")
+    parser.add_argument("--data", type=Path, help="the BEIR folder of `wgrad rerank`; needs --run")
+    parser.add_argument("--run", type=Path, help="what `wgrad rerank --out` wrote")
+    parser.add_argument("--labelled", type=Path, help="the data of `wgrad predict`; needs --predictions")
+    parser.add_argument("--predictions", type=Path, help="what `wgrad predict --out` wrote")
     parser.add_argument("--same-as", type=Path, help="a directory with the same tensors")
     arguments = parser.parse_args()
     if (arguments.batch is None) != (arguments.got is None):
         parser.error("--batch and --got go together")
+    if (arguments.data is None) != (arguments.run is None):
+        parser.error("--data and --run go together")
+    if (arguments.labelled is None) != (arguments.predictions is None):
+        parser.error("--labelled and --predictions go together")
     if (arguments.texts is None) != (arguments.embeddings is None):
         parser.error("--texts and --embeddings go together")
     if arguments.texts is not None and not arguments.retriever:
@@ -230,6 +310,10 @@ def main():
         check_retriever(arguments.directory, arguments.texts, arguments.embeddings, arguments.kind, report)
         if arguments.texts is not None and (arguments.directory / "hybrid.json").exists():
             check_words(arguments.directory, arguments.texts, arguments.embeddings, report)
+    if arguments.run is not None:
+        check_reranker(arguments.directory, arguments.data, arguments.run, report)
+    if arguments.predictions is not None:
+        check_labels(arguments.directory, arguments.labelled, arguments.predictions, report)
     if arguments.same_as is not None:
         check_same(arguments.directory, arguments.same_as, report)
     return int(report.failed)

@@ -1,6 +1,7 @@
 //! Everything of `wgrad::train` that needs no tensor.
 
 mod chart;
+mod measures;
 mod metrics;
 mod progress;
 mod recipe;

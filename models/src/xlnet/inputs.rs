@@ -126,9 +126,10 @@ impl Inputs {
 }
 
 impl Inputs {
-    /// The content stream of a batch whose tokens all see each other; segments play no part.
+    /// The content stream of a batch whose tokens all see each other; segments are the token types, where they differ.
     pub fn of_tokens(config: &Config, tokens: &Tokens) -> Self {
-        let Tokens { rows, tokens: t, ids, visibility, lengths, .. } = tokens;
+        let Tokens { rows, tokens: t, ids, visibility, lengths, segments, .. } = tokens;
+        let segments = segments.clone().map(|segments| (segments.clone(), segments));
         let visibility = match config.attn_type {
             Direction::Bi => visibility.clone(),
             Direction::Uni => visibility.clone().and_causal(),
@@ -139,7 +140,7 @@ impl Inputs {
             ids: ids.clone(),
             memory: Vec::new(),
             distances: sinusoids(lengths.device(), config, Reading::Forward, [*t, *t]),
-            content: View { visibility, places: None, segments: None },
+            content: View { visibility, places: None, segments },
             queries: None,
         }
     }

@@ -282,7 +282,7 @@ impl Pretraining for ElectraObjective {
     fn begin(&mut self, start: &Start) -> Result<Vec<String>, TrainError> {
         match (&mut self.model, start) {
             (Model::Second { frozen, .. }, Start::Directory(directory)) => {
-                directory.load_all(frozen)?;
+                directory.load_whole(frozen)?;
                 Ok(directory.load_into(&mut self.weights)?)
             }
             (Model::Second { .. }, Start::Fresh(_)) => Err(Error::Setting(
