@@ -1,17 +1,16 @@
 //! Fine-tuning of a cross-encoder on queries and passages.
 
-use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
 
+use super::hooks::{made_ahead, written_with};
 use super::objective::{CrossEncoderObjective, Objective};
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, train};
-use crate::checkpoint::{self, ModelDirectory, Purpose};
-use crate::data::{Loader, PairCollator, Records, Sampler, Tokenizer};
+use crate::checkpoint::{ModelDirectory, Purpose};
+use crate::data::{PairCollator, Records, Sampler, Tokenizer};
 use crate::retrieval::rerank::{Pair, scores};
 
 /// What fine-tuning reads.
@@ -24,8 +23,6 @@ pub struct Sources {
     pub heldout: Option<Records>,
 }
 
-/// Batches made ahead of the device.
-const AHEAD: usize = 8;
 /// Queries of the test during training.
 const PROBE: usize = 100;
 /// Passages that each of them chooses among, the answer included.
@@ -57,16 +54,12 @@ pub fn finetune(
     let (lengths, group_size) = ((max_length, max_length), objective.group_size);
     let tokenizer = sources.tokenizer.clone();
     let collator = PairCollator::new(tokenizer, config.vocab_size, lengths, group_size, plan.seed);
-    let collator = Arc::new(collator);
-    let sampler = Arc::new(Sampler::new(plan.seed, sources.records.len(), batch_size));
+    let sampler = Sampler::new(plan.seed, sources.records.len(), batch_size);
     let records = sources.records.clone();
-    let batches = move |steps: Range<u64>| {
-        let (sampler, records, collator) = (sampler.clone(), records.clone(), collator.clone());
-        Loader::new(steps, workers, AHEAD, move |step| {
-            let draw = sampler.draw(step);
-            collator.joint_batch(&records, draw.epoch, &draw.examples)
-        })
-    };
+    let batches = made_ahead(workers, move |step| {
+        let draw = sampler.draw(step);
+        collator.joint_batch(&records, draw.epoch, &draw.examples)
+    });
     let probe = sources.heldout.as_ref().map(|records| {
         let encode =
             |query: &str, passage: &str| Pair::new(&sources.tokenizer, query, passage, max_length);
@@ -89,17 +82,8 @@ pub fn finetune(
         let queries = sizes.len().max(1) as f64;
         Ok(vec![(format!("probe_mrr_of_{CANDIDATES}"), sum / queries)])
     };
-    let tokenizer = sources.tokenizer.clone();
-    let save_model = move |objective: &CrossEncoderObjective, dir: &Path| {
-        let config = objective.encoder().config();
-        checkpoint::write(dir, config, objective.weights(), Purpose::TextLabels)?;
-        tokenizer.save(dir, max_length).map_err(std::io::Error::other)
-    };
-    let hooks = Hooks {
-        batches: Box::new(batches),
-        evaluate: Box::new(evaluate),
-        save_model: Box::new(save_model),
-    };
+    let save_model = written_with(sources.tokenizer.clone(), max_length, Purpose::TextLabels);
+    let hooks = Hooks::new(batches, evaluate, save_model);
     train(&mut objective, hooks, &plan, session.place(), session.verbosity)
 }
 

@@ -3,8 +3,6 @@
 mod colbert;
 mod cpt;
 
-use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
@@ -13,15 +11,16 @@ use wgrad_models::{Pooling, Similarity, hybrid};
 
 use super::Error;
 use super::gradient_cache::cache_chunk;
+use super::hooks::{Batches, made_ahead, written_with};
 use super::objective::hybrid::options;
 use super::objective::{ContrastiveObjective, HybridObjective, Objective};
 use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, Plan, TrainError, train};
-use crate::checkpoint::{self, ModelDirectory, Purpose};
-use crate::data::{Loader, PairBatch, PairCollator, Records, Sampler, Tokenizer};
-use crate::retrieval::encode::{self, POOLINGS, fitting_pooling, pooling_of};
+use crate::checkpoint::{ModelDirectory, Purpose};
+use crate::data::{self, PairBatch, PairCollator, Records, Sampler, Tokenizer};
+use crate::retrieval::encode::{POOLINGS, fitting_pooling, pooling_of};
 
 /// What fine-tuning reads.
 pub struct Pairs {
@@ -32,9 +31,6 @@ pub struct Pairs {
     /// The retrieval test during training.
     pub probe: Option<Probe>,
 }
-
-/// Batches made ahead of the device.
-const AHEAD: usize = 8;
 
 /// The objectives by the names that recipes give them.
 pub const OBJECTIVES: [&str; 3] = ["contrastive", "cpt", "colbert"];
@@ -87,13 +83,77 @@ pub fn representation(
     Ok((representation, recipe.get_in("temperature", temperature, 1e-4..=1e4, bounds)?))
 }
 
-/// What the batches of every fine-tuning objective have in common.
+/// What fine-tuning on pairs asks of every recipe.
 struct Settings {
     batch_size: usize,
-    /// Tokens of the longest query and of the longest passage.
-    lengths: (usize, usize),
-    group_size: usize,
+    /// Tokens of the longest query.
+    query_max_length: usize,
+    /// Tokens of the longest passage.
+    max_length: usize,
     workers: usize,
+}
+
+impl Settings {
+    /// What `recipe` says; of `max_length`, `query_max_length` makes the length of queries where it says nothing.
+    fn of_recipe(
+        recipe: &mut Recipe,
+        config: &Config,
+        query_max_length: impl FnOnce(usize) -> usize,
+    ) -> Result<Self, Error> {
+        let batch_size = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;
+        let max_length = max_length(recipe, config)?;
+        let longest = 4..=config.max_position_embeddings;
+        let bounds = "4 to the model's max_position_embeddings";
+        let query_max_length =
+            recipe.get_in("query_max_length", query_max_length(max_length), longest, bounds)?;
+        let workers = recipe.get_in("workers", 2, 1.., "a number of threads above 0")?;
+        Ok(Self { batch_size, query_max_length, max_length, workers })
+    }
+
+    /// The plan of a run over `records`, whose recipe is complete now and is written down.
+    fn plan(
+        &self,
+        recipe: &mut Recipe,
+        records: &Records,
+        session: &Session,
+    ) -> Result<Plan, TrainError> {
+        let name = recipe.choice("objective", &OBJECTIVES, "contrastive")?;
+        let per_epoch = (records.len() / self.batch_size).max(1) as u64;
+        let plan = session.plan(recipe, per_epoch, name)?;
+        session.record(recipe)?;
+        Ok(plan)
+    }
+
+    /// Pairs with `group_size` passages a query.
+    fn collator(
+        &self,
+        tokenizer: &Arc<Tokenizer>,
+        vocabulary: usize,
+        group_size: usize,
+        seed: u64,
+    ) -> PairCollator {
+        let lengths = (self.query_max_length, self.max_length);
+        PairCollator::new(tokenizer.clone(), vocabulary, lengths, group_size, seed)
+    }
+
+    /// Batches of records in which no text stands twice: `keys` names the texts of a record, `batch` makes a batch of some.
+    fn batches<C: Send + Sync + 'static, B: Send + 'static>(
+        &self,
+        records: &Arc<Records>,
+        seed: u64,
+        collator: C,
+        keys: fn(&C, &Records, u64, u32) -> Vec<u64>,
+        batch: fn(&C, &Records, u64, &[u32]) -> data::Result<B>,
+    ) -> Batches<B> {
+        let (collator, records) = (Arc::new(collator), records.clone());
+        let (of_texts, of_records) = (collator.clone(), records.clone());
+        let sampler = Sampler::new(seed, records.len(), self.batch_size)
+            .without_duplicates(move |epoch, example| keys(&of_texts, &of_records, epoch, example));
+        made_ahead(self.workers, move |step| {
+            let draw = sampler.draw(step);
+            batch(&collator, &records, draw.epoch, &draw.examples)
+        })
+    }
 }
 
 /// Fine-tunes the model of `directory`.
@@ -107,29 +167,19 @@ pub fn finetune(
     directory: &ModelDirectory,
     session: &Session,
 ) -> Result<Outcome, TrainError> {
-    let name = recipe.choice("objective", &OBJECTIVES, "contrastive")?;
-    match name {
+    match recipe.choice("objective", &OBJECTIVES, "contrastive")? {
         "cpt" => return cpt::finetune(device, recipe, pairs, directory, session),
-        "colbert" => return colbert::run(device, recipe, pairs, directory, session),
+        "colbert" => return colbert::finetune(device, recipe, pairs, directory, session),
         _ => {}
     }
     let config = directory.config.clone();
-    let longest = config.max_position_embeddings;
-    let batch_size: usize = recipe.get_in("batch_size", 32, 1.., "a number of queries above 0")?;
-    let max_length = max_length(recipe, &config)?;
-    let bounds = "4 to the model's max_position_embeddings";
-    let query_max_length =
-        recipe.get_in("query_max_length", 32.min(max_length), 4..=longest, bounds)?;
+    let settings = Settings::of_recipe(recipe, &config, |max_length| 32.min(max_length))?;
     let group_size = recipe.get_in("group_size", 1, 1.., "a number of passages above 0")?;
     let (representation, temperature) = representation(recipe, &config)?;
-    let workers = recipe.get_in("workers", 2, 1.., "a number of threads above 0")?;
-    let per_epoch = (pairs.records.len() / batch_size).max(1) as u64;
-    let plan = session.plan(recipe, per_epoch, name)?;
-    session.record(recipe)?;
+    let plan = settings.plan(recipe, &pairs.records, session)?;
 
-    let lengths = (query_max_length, max_length);
-    let settings = Settings { batch_size, lengths, group_size, workers };
     let options = (temperature, group_size);
+    let max_length = settings.max_length;
     match representation {
         Representation::Dense { how, cache_chunk } => {
             let mut objective = ContrastiveObjective::new(device, config, how, options, plan.seed)?;
@@ -137,60 +187,49 @@ pub fn finetune(
             directory.load_into(objective.weights_mut())?;
             let (pooling, similarity) = how;
             let purpose = Purpose::Retriever { pooling, similarity, max_length };
-            run(objective, pairs, &settings, (&plan, session), purpose, |objective, probe| {
-                probe.mrr(device, objective.encoder(), how)
-            })
+            let evaluate = measured(pairs, move |objective: &ContrastiveObjective, probe| {
+                Ok(probe.mrr(device, objective.encoder(), how)?)
+            });
+            run(objective, pairs, &settings, (group_size, purpose), (&plan, session), evaluate)
         }
         Representation::Hybrid(parts) => {
             let mut objective = HybridObjective::new(device, config, parts, options, plan.seed)?;
             let fresh = directory.load_into(objective.weights_mut())?;
             session.note_fresh(&directory.path, &fresh);
             let purpose = Purpose::Hybrid { options: parts, max_length };
-            run(objective, pairs, &settings, (&plan, session), purpose, |objective, probe| {
-                probe.mrr_of_hybrid(device, &objective.model)
-            })
+            let evaluate = measured(pairs, |objective: &HybridObjective, probe| {
+                Ok(probe.mrr_of_hybrid(device, &objective.model)?)
+            });
+            run(objective, pairs, &settings, (group_size, purpose), (&plan, session), evaluate)
         }
     }
 }
 
-/// Trains an objective on pairs; `measure` is its retrieval test.
+/// The retrieval test during training, where there is one: `mrr` measures it.
+fn measured<O>(
+    pairs: &Pairs,
+    mrr: impl Fn(&O, &Probe) -> Result<f64, TrainError>,
+) -> impl Fn(&O) -> Result<Vec<(String, f64)>, TrainError> {
+    move |objective| match &pairs.probe {
+        Some(probe) => Ok(vec![("probe_mrr@10".to_string(), mrr(objective, probe)?)]),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Trains an objective on pairs.
 fn run<O: Objective<Batch = PairBatch>>(
     mut objective: O,
     pairs: &Pairs,
     settings: &Settings,
+    (group_size, purpose): (usize, Purpose),
     (plan, session): (&Plan, &Session),
-    purpose: Purpose,
-    measure: impl Fn(&O, &Probe) -> Result<f64, encode::Error>,
+    evaluate: impl Fn(&O) -> Result<Vec<(String, f64)>, TrainError>,
 ) -> Result<Outcome, TrainError> {
-    let &Settings { batch_size, lengths, group_size, workers } = settings;
     let vocabulary = objective.encoder().config().vocab_size;
-    let collator =
-        PairCollator::new(pairs.tokenizer.clone(), vocabulary, lengths, group_size, plan.seed);
-    let collator = Arc::new(collator);
-    let (keys, records) = (collator.clone(), pairs.records.clone());
-    let sampler = Sampler::new(plan.seed, records.len(), batch_size)
-        .without_duplicates(move |epoch, example| keys.keys(&records, epoch, example));
-    let (sampler, records) = (Arc::new(sampler), pairs.records.clone());
-    let batches = move |steps: Range<u64>| {
-        let (sampler, records, collator) = (sampler.clone(), records.clone(), collator.clone());
-        Loader::new(steps, workers, AHEAD, move |step| {
-            let draw = sampler.draw(step);
-            collator.batch(&records, draw.epoch, &draw.examples)
-        })
-    };
-    let evaluate = |objective: &O| match &pairs.probe {
-        Some(probe) => Ok(vec![("probe_mrr@10".to_string(), measure(objective, probe)?)]),
-        None => Ok(Vec::new()),
-    };
-    let tokenizer = pairs.tokenizer.clone();
-    let save_model = move |objective: &O, dir: &Path| {
-        checkpoint::write(dir, objective.encoder().config(), objective.weights(), purpose)?;
-        tokenizer.save(dir, lengths.1).map_err(std::io::Error::other)
-    };
-    let hooks = Hooks {
-        batches: Box::new(batches),
-        evaluate: Box::new(evaluate),
-        save_model: Box::new(save_model),
-    };
+    let collator = settings.collator(&pairs.tokenizer, vocabulary, group_size, plan.seed);
+    let (keys, batch) = (PairCollator::keys, PairCollator::batch);
+    let batches = settings.batches(&pairs.records, plan.seed, collator, keys, batch);
+    let save_model = written_with(pairs.tokenizer.clone(), settings.max_length, purpose);
+    let hooks = Hooks::new(batches, evaluate, save_model);
     train(&mut objective, hooks, plan, session.place(), session.verbosity)
 }

@@ -1,21 +1,21 @@
 //! Fine-tuning on labels: classification and regression of texts, classification of tokens.
 
-use std::ops::Range;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
 use wgrad_models::bert::Config;
 use wgrad_models::labels::{labels, with_labels};
 
+use super::hooks::{made_ahead, written_with};
 use super::measures::{accuracy, macro_f1, pearson, span_f1, spearman};
 use super::objective::{BatchError, LabelObjective, Objective};
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, heldout, train};
-use crate::checkpoint::{self, ModelDirectory, Purpose};
+use crate::checkpoint::{ModelDirectory, Purpose};
 use crate::data::labelled::Order;
-use crate::data::{self, Examples, Kind, LabelBatch, LabelCollator, Loader, Sampler, Tokenizer};
+use crate::data::{self, Examples, Kind, LabelBatch, LabelCollator, Sampler, Tokenizer};
 
 /// The objectives that learn from labels.
 pub const OBJECTIVES: [&str; 3] = ["classification", "regression", "token-classification"];
@@ -38,9 +38,6 @@ pub struct Sources {
     /// What is answered during training, and never learned.
     pub eval_data: Option<PathBuf>,
 }
-
-/// Batches made ahead of the device.
-const AHEAD: usize = 8;
 
 /// Fine-tunes the model of `directory` by one of [`OBJECTIVES`].
 ///
@@ -73,17 +70,11 @@ pub fn finetune(
     let fresh = directory.load_into(objective.weights_mut())?;
     session.note_fresh(&directory.path, &fresh);
 
-    let sampler = Arc::new(Sampler::new(plan.seed, training.examples.len(), batch_size));
-    let collator = Arc::new(collator);
-    let classes = Arc::new(training.numbered(&names)?);
-    let examples = Arc::new(training.examples);
-    let batches = move |steps: Range<u64>| {
-        let (sampler, collator) = (sampler.clone(), collator.clone());
-        let (examples, classes) = (examples.clone(), classes.clone());
-        Loader::new(steps, workers, AHEAD, move |step| {
-            collator.batch(&examples, &classes, &sampler.draw(step).examples)
-        })
-    };
+    let sampler = Sampler::new(plan.seed, training.examples.len(), batch_size);
+    let classes = training.numbered(&names)?;
+    let batches = made_ahead(workers, move |step| {
+        collator.batch(&training.examples, &classes, &sampler.draw(step).examples)
+    });
     let evaluate = |objective: &LabelObjective| {
         let Some(test) = &test else { return Ok(Vec::new()) };
         let mut results = heldout(objective, device, &test.batches)?;
@@ -91,18 +82,9 @@ pub fn finetune(
         results.extend(measures.into_iter().map(|(name, value)| (format!("probe_{name}"), value)));
         Ok(results)
     };
-    let tokenizer = sources.tokenizer.clone();
-    let save_model = move |objective: &LabelObjective, dir: &Path| {
-        let tags = kind == Kind::Tags;
-        let purpose = if tags { Purpose::TokenLabels } else { Purpose::TextLabels };
-        checkpoint::write(dir, objective.encoder().config(), objective.weights(), purpose)?;
-        tokenizer.save(dir, max_length).map_err(std::io::Error::other)
-    };
-    let hooks = Hooks {
-        batches: Box::new(batches),
-        evaluate: Box::new(evaluate),
-        save_model: Box::new(save_model),
-    };
+    let purpose = if kind == Kind::Tags { Purpose::TokenLabels } else { Purpose::TextLabels };
+    let save_model = written_with(sources.tokenizer.clone(), max_length, purpose);
+    let hooks = Hooks::new(batches, evaluate, save_model);
     train(&mut objective, hooks, &plan, session.place(), session.verbosity)
 }
 

@@ -10,6 +10,7 @@ mod error;
 pub mod finetune;
 pub mod gradient_cache;
 pub mod gradients;
+mod hooks;
 pub mod labels;
 pub mod measures;
 pub mod metrics;

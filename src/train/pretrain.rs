@@ -1,13 +1,12 @@
 //! Pre-training on text, by any objective that learns from text alone.
 
-use std::ops::Range;
-use std::path::Path;
 use std::sync::Arc;
 
 use wgrad_engine::Device;
 use wgrad_models::Similarity;
 use wgrad_models::bert::Config;
 
+use super::hooks::{made_ahead, written_with};
 use super::objective::{
     Batching, ClmObjective, CoCondenserObjective, CondenserObjective, DupMaeObjective,
     ElectraObjective, MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective,
@@ -16,8 +15,8 @@ use super::probe::Probe;
 use super::recipe::Recipe;
 use super::session::{Session, max_length};
 use super::trainer::{Hooks, Outcome, TrainError, heldout, train};
-use crate::checkpoint::{self, ModelDirectory, Purpose};
-use crate::data::{Loader, Sampler, TokenBlocks, Tokenizer};
+use crate::checkpoint::{ModelDirectory, Purpose};
+use crate::data::{Sampler, TokenBlocks, Tokenizer};
 
 /// What pre-training reads.
 pub struct Corpus {
@@ -51,8 +50,6 @@ impl Start {
 pub(super) const HELDOUT: usize = 256;
 /// The epoch under which held-out masks are drawn: none that training reaches.
 const HELDOUT_EPOCH: u64 = u64::MAX;
-/// Batches made ahead of the device, by this many threads.
-const AHEAD: usize = 8;
 
 impl Corpus {
     /// Holds out the last documents: two in a hundred blocks, at most as many as are looked at.
@@ -134,20 +131,17 @@ fn run<O: Pretraining>(
         session.note_fresh(&directory.path, &fresh);
     }
     let batch = Arc::new(batch);
-    let sampler = Arc::new(Sampler::new(plan.seed, seen, settings.batch_size));
-    let make = batch.clone();
-    let blocks = corpus.blocks.clone();
-    let workers = settings.workers;
+    let sampler = Sampler::new(plan.seed, seen, settings.batch_size);
     let (walk, walked) = stream.map(|stream| (stream.batch, stream.heldout)).unzip();
-    let batches = move |steps: Range<u64>| {
-        if let Some(walk) = walk.clone() {
-            return Loader::new(steps, workers, AHEAD, move |step| walk(step));
+    let batches = match walk {
+        Some(walk) => made_ahead(settings.workers, move |step| walk(step)),
+        None => {
+            let (make, blocks) = (batch.clone(), corpus.blocks.clone());
+            made_ahead(settings.workers, move |step| {
+                let draw = sampler.draw(step);
+                make(&blocks, draw.epoch, &draw.examples)
+            })
         }
-        let (make, blocks, sampler) = (make.clone(), blocks.clone(), sampler.clone());
-        Loader::new(steps, workers, AHEAD, move |step| {
-            let draw = sampler.draw(step);
-            make(&blocks, draw.epoch, &draw.examples)
-        })
     };
 
     let unseen: Vec<u32> = (seen as u32..examples as u32).take(HELDOUT).collect();
@@ -174,20 +168,7 @@ fn run<O: Pretraining>(
         }
         Ok(results)
     };
-    let (tokenizer, max_length) = (corpus.tokenizer.clone(), settings.max_length);
-    let save_model = move |objective: &O, dir: &Path| {
-        checkpoint::write(
-            dir,
-            objective.encoder().config(),
-            objective.weights(),
-            Purpose::MaskedLm,
-        )?;
-        tokenizer.save(dir, max_length).map_err(std::io::Error::other)
-    };
-    let hooks = Hooks {
-        batches: Box::new(batches),
-        evaluate: Box::new(evaluate),
-        save_model: Box::new(save_model),
-    };
+    let save_model = written_with(corpus.tokenizer.clone(), settings.max_length, Purpose::MaskedLm);
+    let hooks = Hooks::new(batches, evaluate, save_model);
     train(&mut objective, hooks, &plan, session.place(), session.verbosity)
 }

@@ -4,7 +4,6 @@
 //! objective has such (XLNet's memory): batches, masks and dropout are drawn by counters. So a run that is killed and resumed from a checkpoint goes on bit for bit.
 
 use std::collections::VecDeque;
-use std::ops::Range;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Instant, SystemTime};
@@ -16,6 +15,7 @@ use wgrad_engine::schedule::Schedule;
 use wgrad_engine::{Device, Gradients, Tensor};
 use wgrad_models::Mode;
 
+use super::hooks::Batches;
 use super::metrics::{Metrics, Record};
 use super::objective::{BatchError, Objective, Terms};
 use super::progress::{Progress, Verbosity};
@@ -56,11 +56,22 @@ pub type SaveModel<'a, O> = dyn Fn(&O, &Path) -> std::io::Result<()> + 'a;
 /// What the loop asks of the command that started it.
 pub struct Hooks<'a, O: Objective> {
     /// The batches of a range of micro-steps.
-    pub batches: Box<dyn Fn(Range<u64>) -> data::Loader<O::Batch> + 'a>,
+    pub batches: Batches<O::Batch>,
     /// Named results of the model as it is now, e.g. the held-out loss.
     pub evaluate: Box<Evaluate<'a, O>>,
     /// Writes a loadable model into a directory.
     pub save_model: Box<SaveModel<'a, O>>,
+}
+
+impl<'a, O: Objective> Hooks<'a, O> {
+    /// Of these three.
+    pub fn new(
+        batches: Batches<O::Batch>,
+        evaluate: impl FnMut(&O) -> Result<Vec<(String, f64)>, TrainError> + 'a,
+        save_model: impl Fn(&O, &Path) -> std::io::Result<()> + 'a,
+    ) -> Self {
+        Self { batches, evaluate: Box::new(evaluate), save_model: Box::new(save_model) }
+    }
 }
 
 /// How a run ended.

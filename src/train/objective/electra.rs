@@ -9,6 +9,7 @@ use wgrad_engine::{Device, Tensor};
 use wgrad_losses::{masked_lm, replaced_token};
 use wgrad_models::bert::Config;
 use wgrad_models::electra::{Discriminator, Electra, Head, Scheme, Task, Tying, generator_config};
+use wgrad_models::layers::heads_that_do_not_fit;
 use wgrad_models::{Encoder, Mode, Tokens};
 
 use super::{BatchError, Batching, Collate, Objective, Pretraining, Terms, batch_file, mlm, share};
@@ -270,10 +271,16 @@ impl Pretraining for ElectraObjective {
             [weight("generator_weight", 1.0)?, weight("discriminator_weight", lambda)?];
         let Config { hidden_size, num_hidden_layers, num_attention_heads, .. } =
             generator_config(&config);
-        if hidden_size == 0 || num_hidden_layers == 0 || hidden_size % num_attention_heads != 0 {
+        let keys = ["hidden size", "heads"];
+        let misfit = match (hidden_size, num_hidden_layers) {
+            (0, _) | (_, 0) => {
+                Some(format!("hidden size {hidden_size} and {num_hidden_layers} layers"))
+            }
+            _ => heads_that_do_not_fit(hidden_size, num_attention_heads, keys),
+        };
+        if let Some(misfit) = misfit {
             return Err(Error::Setting(format!(
-                "config.json: expected generator_hidden_size and generator_layers that give a generator of whole \
-                 heads, found hidden size {hidden_size}, {num_hidden_layers} layers, {num_attention_heads} heads"
+                "config.json: generator_hidden_size and generator_layers give a generator that cannot be: {misfit}"
             )));
         }
         Ok(Self::of_scheme(device, config, (tying, judged, scheme), loss_weights, seed))
