@@ -20,6 +20,7 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::file::{FileError, HostTensor};
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
+use wgrad_models::layers::heads_that_do_not_fit;
 use wgrad_models::published::canonical;
 use wgrad_models::{Pooling, Similarity};
 
@@ -307,9 +308,10 @@ fn inconsistency(config: &Config) -> Option<String> {
     if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
         return Some(format!("{key} is 0"));
     }
-    let (h, a) = (config.hidden_size, config.num_attention_heads);
-    if !h.is_multiple_of(a) {
-        return Some(format!("hidden_size {h} is no multiple of num_attention_heads {a}"));
+    let keys = ["hidden_size", "num_attention_heads"];
+    let misfit = heads_that_do_not_fit(config.hidden_size, config.num_attention_heads, keys);
+    if misfit.is_some() {
+        return misfit;
     }
     let rates = [
         ("hidden_dropout_prob", config.hidden_dropout_prob),

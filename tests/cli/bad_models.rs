@@ -116,6 +116,7 @@ fn a_configuration_that_makes_no_model_is_refused() {
     for (key, value, expected) in [
         ("model_type", json!("t5"), "found model_type `t5`"),
         ("hidden_size", json!(15), "hidden_size 15 is no multiple of num_attention_heads 2"),
+        ("hidden_size", json!(20), "10 a head, expected a multiple of 4 up to 128"),
         ("hidden_size", json!(0), "hidden_size is 0"),
         ("hidden_size", json!(-1), "expected usize"),
         ("hidden_size", json!("wide"), "expected usize"),

@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::bert::{self, Activation};
+use crate::layers::heads_that_do_not_fit;
 
 /// What the model reads of `config.json`, under its keys.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -103,9 +104,9 @@ impl Config {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Some(format!("{key} is 0"));
         }
-        let (h, a) = (self.n_embd, self.n_head);
-        if !h.is_multiple_of(a) {
-            return Some(format!("n_embd {h} is no multiple of n_head {a}"));
+        let misfit = heads_that_do_not_fit(self.n_embd, self.n_head, ["n_embd", "n_head"]);
+        if misfit.is_some() {
+            return misfit;
         }
         let rates = [
             ("resid_pdrop", self.resid_pdrop),
