@@ -14,7 +14,7 @@
 // cost      a row of forward moves 6·S words, of backward 9·S; backward_bias reads the chunk once; about 10 FLOPs a score
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; what β pushes below −5·10²⁹ is hidden too;
 //           Σp is taken before dropout; dβ is summed in f32, heads first, items within, chunk after chunk
-// uses      shared/short_rows.wgsl, shared/philox.wgsl
+// uses      shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
 
 struct Params {
     queries: u32,      // T
@@ -46,20 +46,9 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> ds: array<f32>;       // [.., T, S]  ⟨dy_i, v_j⟩, then G
 @group(0) @binding(8) var<storage, read_write> dbias: array<f32>;    // [1 or B, 1 or A, T, S]  dβ, the chunk's part
 
-const HIDDEN: f32 = -1e30;
-
-fn is_visible(own: Row, j: u32) -> bool {
-    if params.has_lengths != 0u && j >= lengths[own.item] {
-        return false;
-    }
-    if params.causal != 0u && j + params.queries > own.i + params.keys {
-        return false;
-    }
-    if params.has_bits != 0u {
-        let start = (own.item * params.queries + own.i) * ((params.keys + 31u) / 32u);
-        return ((bits[start + j / 32u] >> (j % 32u)) & 1u) == 1u;
-    }
-    return true;
+// T − i, the distance of the row's first column.
+fn first_distance(own: Row) -> u32 {
+    return params.queries - own.i;
 }
 
 // Which matrix of β an item and a head have.
@@ -77,18 +66,6 @@ fn score(own: Row, j: u32, product: f32, beta: f32) -> f32 {
     let s = params.scale * product + beta;
     return select(HIDDEN, s, s > 0.5 * HIDDEN && is_visible(own, j));
 }
-
-// z of the row at the columns j .. j + 3 is not 0.
-fn is_kept(own: Row, j: u32) -> vec4<bool> {
-    if params.threshold == 0u {
-        return vec4<bool>(true);
-    }
-    let row = own.item * params.queries + own.i + params.first_row;
-    let words = philox(vec4u(j / 4u, row, params.site, own.head), vec2u(key[0], key[1]));
-    return words >= vec4u(params.threshold);
-}
-
-// All loops of a row give a lane the same columns: what it has written, no other reads.
 
 @compute @workgroup_size(LANES)
 fn forward(
@@ -111,26 +88,7 @@ fn forward(
             most = max(most, s);
         }
     }
-    let peak = max_lanes(lane, most);
-    var sum = 0.0;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        for (var c = j; c < min(j + 4u, params.keys); c++) {
-            let s = weights[start + c];
-            sum += select(0.0, exp(s - peak), s > 0.5 * HIDDEN);
-        }
-    }
-    let total = sum_lanes(lane, sum);
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
-            let s = weights[start + j + c];
-            let p = exp(s - peak) / max(total, 1e-30);
-            weights[start + j + c] = select(0.0, params.keep_scale * p, s > 0.5 * HIDDEN && kept[c]);
-        }
-    }
-    if lane == 0u {
-        lse[note_of(own)] = select(1e30, peak + log(max(total, 1e-30)), total > 0.0);
-    }
+    softmax_row(own, start, lane, most);
 }
 
 @compute @workgroup_size(LANES)
@@ -153,12 +111,7 @@ fn backward(
         for (var c = 0u; c < min(4u, params.keys - j); c++) {
             let at = start + j + c;
             let s = score(own, j + c, weights[at], bias[beside + j + c]);
-            let p = select(0.0, exp(s - log_sum), s > 0.5 * HIDDEN);
-            // A negative sign marks what is dropped, so that the second loop need not draw again.
-            weights[at] = select(-p, p, kept[c]);
-            let product = select(0.0, params.keep_scale * p * ds[at], kept[c]);
-            ds[at] = product;
-            sum += product;
+            sum += share_of_delta(at, s, log_sum, kept[c]);
         }
     }
     let delta = sum_lanes(lane, sum);

@@ -12,7 +12,7 @@
 // work      one workgroup per row of the chunk, dispatch over x and y; the products with k, r and v are those of matmul.wgsl
 // cost      a row of scores moves 3·S words, of forward 5·S, of backward 7·S + Q; about 10 FLOPs a word
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/short_rows.wgsl, shared/philox.wgsl
+// uses      shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,         // B
@@ -50,8 +50,6 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> ds: array<f32>;       // [.., T, S]  ⟨dy_i, v_j⟩, then G
 @group(0) @binding(12) var<storage, read_write> shifted: array<f32>;  // [.., T, Q + S]  G_{i, n − Q + t_i}, 0 where there is no such j
 
-const HIDDEN: f32 = -1e30;
-
 // Q − t_i, the distance of the row's first column; at most Q, whatever the caller's places are.
 fn first_distance(own: Row) -> u32 {
     let tokens = params.distances - params.keys;
@@ -61,34 +59,10 @@ fn first_distance(own: Row) -> u32 {
     return tokens - min(places[own.item * params.queries + own.i], tokens);
 }
 
-fn is_visible(own: Row, j: u32) -> bool {
-    if params.has_lengths != 0u && j >= lengths[own.item] {
-        return false;
-    }
-    if params.causal != 0u && j + first_distance(own) > params.keys {
-        return false;
-    }
-    if params.has_bits != 0u {
-        let start = (own.item * params.queries + own.i) * ((params.keys + 31u) / 32u);
-        return ((bits[start + j / 32u] >> (j % 32u)) & 1u) == 1u;
-    }
-    return true;
-}
-
 // g.
 fn is_other_segment(own: Row, j: u32) -> bool {
     let segment = query_segments[own.item * params.queries + own.i];
     return segment != key_segments[own.item * params.keys + j];
-}
-
-// z of the row at the columns j .. j + 3 is not 0.
-fn is_kept(own: Row, j: u32) -> vec4<bool> {
-    if params.threshold == 0u {
-        return vec4<bool>(true);
-    }
-    let row = own.item * params.queries + own.i + params.first_row;
-    let words = philox(vec4u(j / 4u, row, params.site, own.head), vec2u(key[0], key[1]));
-    return words >= vec4u(params.threshold);
 }
 
 @compute @workgroup_size(LANES)
@@ -129,24 +103,7 @@ fn forward(
     for (var j = lane; j < params.keys; j += LANES) {
         most = max(most, weights[start + j]);
     }
-    let peak = max_lanes(lane, most);
-    var sum = 0.0;
-    for (var j = lane; j < params.keys; j += LANES) {
-        let s = weights[start + j];
-        sum += select(0.0, exp(s - peak), s > 0.5 * HIDDEN);
-    }
-    let total = sum_lanes(lane, sum);
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
-            let s = weights[start + j + c];
-            let p = exp(s - peak) / max(total, 1e-30);
-            weights[start + j + c] = select(0.0, params.keep_scale * p, s > 0.5 * HIDDEN && kept[c]);
-        }
-    }
-    if lane == 0u {
-        lse[note_of(own)] = select(1e30, peak + log(max(total, 1e-30)), total > 0.0);
-    }
+    softmax_row(own, start, lane, most);
 }
 
 @compute @workgroup_size(LANES)
@@ -167,13 +124,7 @@ fn backward(
         let kept = is_kept(own, j);
         for (var c = 0u; c < min(4u, params.keys - j); c++) {
             let at = start + j + c;
-            let s = weights[at];
-            let p = select(0.0, exp(s - log_sum), s > 0.5 * HIDDEN);
-            // A negative sign marks what is dropped, so that the second loop need not draw again.
-            weights[at] = select(-p, p, kept[c]);
-            let product = select(0.0, params.keep_scale * p * ds[at], kept[c]);
-            ds[at] = product;
-            sum += product;
+            sum += share_of_delta(at, weights[at], log_sum, kept[c]);
         }
     }
     let delta = sum_lanes(lane, sum);

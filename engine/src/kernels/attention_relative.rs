@@ -10,6 +10,7 @@ pub use crate::params::attention_relative::{Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/short_rows.wgsl"),
+    include_str!("../../../shaders/shared/attention_rows.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention_relative.wgsl"),
 );
