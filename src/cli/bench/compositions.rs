@@ -18,7 +18,7 @@ Examples:
 
 Each row is forward and backward, both sides in one run. Memory is what a step needs beside its inputs.")]
 pub struct Args {
-    /// Only rows whose name contains this.
+    /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]
     filter: Option<String>,
     /// Seconds to spend on each side of a row.
@@ -38,14 +38,14 @@ struct Side {
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let budget = Duration::try_from_secs_f64(args.seconds)
         .map_err(|error| format!("--seconds {}: {error}, expected e.g. 2", args.seconds))?;
-    let mut pairs = pairs();
+    let device = global.open()?;
+    let mut pairs = pairs(&device);
     if let Some(filter) = &args.filter {
-        pairs.retain(|pair| pair.name.contains(filter));
+        pairs.retain(|pair| pair.name.contains(filter) || pair.shape.contains(filter));
         if pairs.is_empty() {
             return Err(format!("no row contains `{filter}`, expected e.g. attention").into());
         }
     }
-    let device = global.open()?;
     // A device that cannot bind the matrix, or hold it several times, runs the fused side alone.
     let limit = device.limits().max_binding_bytes.min(LARGE);
     let mut rows = Vec::new();
