@@ -10,7 +10,7 @@
 // cost      10·B·A·T·S·D FLOPs; per channel and 1,280 multiply-adds a lane reads or writes 44 words of buffers, and reads
 //           32 of its arrays; every gradient grows in memory that one subgroup owns
 // limits    D ≤ 64; subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers.
-//           llvmpipe leaves an invocation's loops after 65,535 rounds, so the op bounds T·S·D (engine/src/ops/attention.rs)
+//           llvmpipe leaves an invocation's loops after 65,535 rounds, so the op counts them (engine/src/ops/attention.rs)
 // numerics  as attention_backward
 // uses      shared/attention_lanes.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
 

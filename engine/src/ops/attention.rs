@@ -303,13 +303,17 @@ fn products(params: &Params) -> usize {
     2 * extents(params).iter().product::<usize>()
 }
 
-/// Rounds of loops that one lane of `shaders/attention_backward_software_fused.wgsl` takes at most: clearing, what it
-/// reads of 64 queries, and three loops over the channels and one over the queries a tile of 32 keys.
+/// Rounds of loops that one lane of `shaders/attention_backward_software_fused.wgsl` takes at most; each loop has one
+/// more than it says, in which it is left.
 fn rounds(params: &Params) -> usize {
     let [_, queries, keys, _, width] = extents(params);
-    let (query_tiles, key_tiles) = (queries.div_ceil(64), keys.div_ceil(32));
-    let clearing = queries.max(keys).div_ceil(32) * (width + 1);
-    clearing + query_tiles * (width + 1 + key_tiles * (3 * width + 64 + 1))
+    let channels = width + 1;
+    let clearing = queries.max(keys).div_ceil(32) * (channels + 1) + 1;
+    // Products, then dv and dk, then dq; which of 64 queries dropout keeps; the tile itself.
+    let tile_of_keys = 3 * channels + 65 + 1;
+    // Where eight rows begin, what is read of them, the tiles of keys, and the tile itself.
+    let tile_of_queries = 9 + channels + (keys.div_ceil(32) * tile_of_keys + 1) + 1;
+    clearing + queries.div_ceil(64) * tile_of_queries + 1
 }
 
 /// One workgroup per tile of `rows`, head and item.
