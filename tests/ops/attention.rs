@@ -329,6 +329,35 @@ fn long_texts_need_memory_by_length_alone() {
     }
 }
 
+/// Just below and above where an emulated GPU's one walk would run into the end of llvmpipe's loops, and exactly there.
+/// Dropout makes the rounds as many as they get.
+#[test]
+fn one_walk_ends_before_the_loops_do() {
+    for [queries, keys, width] in [[704, 704, 64], [705, 705, 64], [832, 1120, 24]] {
+        let problem = Problem::new([1, queries, keys, 1, width], Hidden::Nothing, 0.1);
+        let expected = problem.run(&Device::cpu());
+        for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
+            for (actual, expected) in problem.run(device).iter().zip(&expected) {
+                let context = format!("{device:?} {queries} × {keys} × {width}");
+                assert_close(actual, &wide(expected), 1e-5, &context);
+            }
+        }
+    }
+}
+
+/// Each gradient alone is that of all together, whichever kernels make it.
+#[test]
+fn what_is_not_wanted_changes_nothing_else() {
+    for device in DEVICES.iter() {
+        let problem = Problem::new([2, 33, 70, 2, 32], Hidden::All, 0.1);
+        let [_, all @ ..] = problem.run(device);
+        for (wanted, expected) in all.iter().enumerate() {
+            let alone = problem.gradient(device, wanted);
+            assert_close(&alone, &wide(expected), 1e-5, &format!("{device:?} {wanted}"));
+        }
+    }
+}
+
 #[test]
 fn two_runs_give_the_same_bits() {
     for device in DEVICES.iter() {

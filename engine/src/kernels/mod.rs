@@ -9,6 +9,7 @@ pub mod attention;
 pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod attention_backward_software;
+pub mod attention_backward_software_fused;
 pub mod attention_biased;
 pub mod attention_relative;
 pub mod attention_software;

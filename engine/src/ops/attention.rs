@@ -5,7 +5,8 @@ use crate::device::{Buffer, Device, Format, Kernel, Launch};
 use crate::kernels::attention::{self as tiled, Constants, Params};
 use crate::kernels::attention_backward::{self as walks, BackwardRows};
 use crate::kernels::{
-    attention_backward_fused as fused, attention_backward_software, attention_software,
+    attention_backward_fused as fused, attention_backward_software,
+    attention_backward_software_fused, attention_software,
 };
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::{Backward, Tensor};
@@ -18,6 +19,10 @@ const CHUNK_CHANNELS: u32 = 32;
 const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
 /// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.
 const EMULATED_SUBGROUP: u32 = 8;
+/// Widest head of the emulated walk that is both: its lanes hold arrays of that many channels.
+const EMULATED_WIDTH: u32 = 64;
+/// Rounds of loops, nested ones together, after which llvmpipe leaves all loops of an invocation without a word.
+const EMULATED_ROUNDS: usize = 65_535;
 
 /// Runs an entry point of the tiled shader, or of its variant for emulated GPUs: the same fields, another text.
 macro_rules! run {
@@ -141,8 +146,7 @@ impl Backward<3> for Saved {
         let device = dy.device();
         let [batch, queries, keys, heads, width] = extents(&self.params);
         let notes = self.notes(device, dy.buffer());
-        // One walk recomputes every weight once; on a GPU its single workgroup per head would leave most of it idle.
-        let gradients = if device.is_cpu() {
+        let gradients = if self.walks_once(device, wants) {
             self.in_one_walk(device, dy.buffer(), &notes).map(Some)
         } else {
             let [wants_q, wants_k, wants_v] = wants;
@@ -193,6 +197,14 @@ impl Saved {
     /// Room for the gradient of q, k or v.
     fn like(&self, device: &Device, of: &Buffer) -> Buffer {
         device.buffer_of(of.format(), of.elements())
+    }
+
+    /// Whether one walk makes all three gradients. It makes every weight once instead of twice, but with one workgroup a
+    /// head, which would leave most of a GPU idle. The variant for emulated ones does all of a head in one invocation a
+    /// lane, so its loops must end before llvmpipe ends them.
+    fn walks_once(&self, device: &Device, wants: [bool; 3]) -> bool {
+        let fits = self.params.width <= EMULATED_WIDTH && rounds(&self.params) <= EMULATED_ROUNDS;
+        device.is_cpu() || (is_emulated(device, self.q.format()) && wants == [true; 3] && fits)
     }
 
     /// dq.
@@ -254,24 +266,28 @@ impl Saved {
     fn in_one_walk(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 3] {
         let mut dq = self.like(device, &self.q);
         let (mut dk, mut dv) = (self.like(device, &self.k), self.like(device, &self.k));
-        device.run(
-            fused::Backward {
-                params: bytemuck::cast(self.params),
-                constants: fused::Constants {
-                    chunks: chunks(device, self.q.format(), &self.params),
-                },
-                q: &self.q,
-                k: &self.k,
-                v: &self.v,
-                dy,
-                notes,
-                dq: &mut dq,
-                dk: &mut dk,
-                dv: &mut dv,
-            },
-            Launch::groups([1, self.params.heads, self.params.batch])
-                .flops(5 * products(&self.params))
-                .words(3 * self.q.elements() + 4 * self.k.elements()),
+        let launch = Launch::groups([1, self.params.heads, self.params.batch])
+            .flops(5 * products(&self.params))
+            .words(3 * self.q.elements() + 4 * self.k.elements());
+        run!(
+            device,
+            is_emulated(device, self.q.format()),
+            launch,
+            fused
+                | attention_backward_software_fused::Backward {
+                    params: bytemuck::cast(self.params),
+                    constants: fused::Constants {
+                        chunks: chunks(device, self.q.format(), &self.params)
+                    },
+                    q: &self.q,
+                    k: &self.k,
+                    v: &self.v,
+                    dy: dy,
+                    notes: notes,
+                    dq: &mut dq,
+                    dk: &mut dk,
+                    dv: &mut dv,
+                }
         );
         [dq, dk, dv]
     }
@@ -285,6 +301,19 @@ fn extents(params: &Params) -> [usize; 5] {
 /// FLOPs of one product of `[T, D]` with `[D, S]` for every item and head.
 fn products(params: &Params) -> usize {
     2 * extents(params).iter().product::<usize>()
+}
+
+/// Rounds of loops that one lane of `shaders/attention_backward_software_fused.wgsl` takes at most; each loop has one
+/// more than it says, in which it is left.
+fn rounds(params: &Params) -> usize {
+    let [_, queries, keys, _, width] = extents(params);
+    let channels = width + 1;
+    let clearing = queries.max(keys).div_ceil(32) * (channels + 1) + 1;
+    // Products, then dv and dk, then dq; which of 64 queries dropout keeps; the tile itself.
+    let tile_of_keys = 3 * channels + 65 + 1;
+    // Where eight rows begin, what is read of them, the tiles of keys, and the tile itself.
+    let tile_of_queries = 9 + channels + (keys.div_ceil(32) * tile_of_keys + 1) + 1;
+    clearing + queries.div_ceil(64) * tile_of_queries + 1
 }
 
 /// One workgroup per tile of `rows`, head and item.

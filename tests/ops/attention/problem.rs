@@ -126,11 +126,33 @@ impl Problem {
 
     /// y, dq, dk and dv through the op on `device`.
     pub fn run(&self, device: &Device) -> [Vec<f32>; 4] {
+        let (y, gradients) = self.run_tracking(device, [true; 3]);
+        let [dq, dk, dv] = gradients.map(|gradient| gradient.expect("q, k and v are tracked"));
+        [y, dq, dk, dv]
+    }
+
+    /// The gradient of q, k or v (0, 1, 2) where the other two are not tracked.
+    pub fn gradient(&self, device: &Device, of: usize) -> Vec<f32> {
+        let (_, mut gradients) = self.run_tracking(device, [0, 1, 2].map(|leaf| leaf == of));
+        gradients[of].take().expect("it is tracked")
+    }
+
+    /// y, and the gradients of those of q, k and v that are tracked.
+    fn run_tracking(
+        &self,
+        device: &Device,
+        tracked: [bool; 3],
+    ) -> (Vec<f32>, [Option<Vec<f32>>; 3]) {
         let [batch, queries, keys, heads, width] = self.extents();
         let upload =
             |rows, values: &[f32]| Tensor::f32(device, [batch, rows, heads, width], values);
-        let [q, k, v] = [(queries, &self.q), (keys, &self.k), (keys, &self.v)]
-            .map(|(rows, values)| upload(rows, values).tracked());
+        let leaf = |rows, values, is_tracked| {
+            let tensor = upload(rows, values);
+            if is_tracked { tensor.tracked() } else { tensor }
+        };
+        let q = leaf(queries, &self.q, tracked[0]);
+        let k = leaf(keys, &self.k, tracked[1]);
+        let v = leaf(keys, &self.v, tracked[2]);
         let mut visibility = Visibility::all();
         if self.params.has_lengths == 1 {
             visibility = visibility.and_lengths(device, &self.lengths);
@@ -151,8 +173,8 @@ impl Problem {
         let dropout = (self.params.threshold > 0).then_some(&dropout);
         let y = ops::attention(&q, &k, &v, &visibility, dropout);
         let gradients = y.backward_with(&upload(queries, &self.dy));
-        let of = |leaf| gradients.get(leaf).expect("q, k and v are tracked").to_f32();
-        [y.to_f32(), of(&q), of(&k), of(&v)]
+        let of = |leaf: &Tensor| gradients.get(leaf).map(Tensor::to_f32);
+        (y.to_f32(), [of(&q), of(&k), of(&v)])
     }
 
     #[track_caller]
