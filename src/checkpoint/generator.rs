@@ -16,6 +16,8 @@ use super::{Error, read_config, write_json};
 
 /// How the generator's parameters begin beside the discriminator's.
 pub const PREFIX: &str = "generator.";
+/// What an adversarial generator expects of a draw: no `ElectraForMaskedLM` has it, so it is of the heads.
+pub const BASELINE: &str = "generator.baseline.";
 /// What a generator may share.
 const EMBEDDINGS: &str = "electra.embeddings.";
 /// Factors of the generator's size in the discriminator's config.json.

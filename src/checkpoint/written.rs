@@ -83,7 +83,8 @@ pub fn write(dir: &Path, config: &Config, weights: &Weights, purpose: Purpose) -
     let published = [&published[..], &wgrad_models::labels::PUBLISHED].concat();
     // A hybrid's directory is an encoder, which has no place for the head that it makes its words with.
     let kinds = if let Purpose::Hybrid { .. } = purpose { 1 } else { published.len() };
-    let is_generator = |name: &str| name.starts_with(generator::PREFIX);
+    let is_generator =
+        |name: &str| name.starts_with(generator::PREFIX) && !name.starts_with(generator::BASELINE);
     let is_model = |name: &str| published[..kinds].iter().any(|prefix| name.starts_with(prefix));
     let is_head = |name: &str| !is_generator(name) && !is_model(name);
     let mut model = weights.to_host(is_model);

@@ -241,6 +241,14 @@ impl Tokenizer {
     /// # Errors
     /// [`Error::Io`] or [`Error::Write`]; each file is whole or as it was before.
     pub fn save(&self, dir: &Path, max_length: usize) -> Result<()> {
+        self.save_for(dir, max_length, "bert")
+    }
+
+    /// As [`Self::save`], beside a model of this type: transformers' GPT-2 would add word 0 for every token type 0.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn save_for(&self, dir: &Path, max_length: usize, model_type: &str) -> Result<()> {
         create_dir(dir)?;
         let mut whole = self
             .inner
@@ -253,6 +261,9 @@ impl Tokenizer {
             true => settings::of_gpt2(END_OF_TEXT, max_length),
             false => settings::of_bert(special, lower_case, max_length),
         };
+        if model_type == "gpt2" {
+            config["model_input_names"] = json!(["input_ids", "attention_mask"]);
+        }
         if self.is_byte_level() || self.delimiters != Delimiters::usual(&self.special) {
             json["post_processor"] = self.delimiters.post_processor(|id| self.token(id).into());
             whole = format!("{json:#}");

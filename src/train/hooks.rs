@@ -34,7 +34,8 @@ pub fn written_with<O: Objective>(
     purpose: Purpose,
 ) -> impl Fn(&O, &Path) -> io::Result<()> {
     move |objective, dir| {
-        checkpoint::write(dir, objective.encoder().config(), objective.weights(), purpose)?;
-        tokenizer.save(dir, max_length).map_err(io::Error::other)
+        let config = objective.encoder().config();
+        checkpoint::write(dir, config, objective.weights(), purpose)?;
+        tokenizer.save_for(dir, max_length, &config.model_type).map_err(io::Error::other)
     }
 }

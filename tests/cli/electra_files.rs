@@ -13,6 +13,8 @@ use wgrad_engine::file::{HostTensor, TensorFile, serialize};
 use wgrad_models::bert::Config;
 use wgrad_models::electra::Tying;
 
+use super::world::{CAUSAL, ELECTRA, World};
+
 const WORDS: &str = "electra.embeddings.word_embeddings.weight";
 
 fn model(tying: Tying, seed: u64) -> ElectraObjective {
@@ -132,4 +134,29 @@ fn a_generator_brings_its_own_sizes() {
     let error = ModelDirectory::open(folder.path()).err().expect("heads of 4 channels");
     let line = error.to_string();
     assert!(line.contains("generator/config.json") && line.contains("heads of 64"), "{line}");
+}
+
+#[test]
+fn what_only_an_adversary_has_lies_with_the_heads() {
+    let world = World::new();
+    world.succeed(&format!("{ELECTRA} --set variant=adversarial --steps 1 --out run"));
+    let has = |file: &str| {
+        let names = tensors(&world.path(file)).into_keys();
+        names.filter(|name| name.contains("baseline")).count()
+    };
+    assert_eq!(has("run/model/generator/model.safetensors"), 0);
+    assert_eq!(has("run/model/head.safetensors"), 2);
+    world.succeed(
+        "pretrain --data text.txt --init run/model --objective electra --set variant=adversarial --batch-size 8 \
+         --max-length 24 --steps 1 --quiet --out again",
+    );
+}
+
+#[test]
+fn a_gpt2_is_given_no_token_types() {
+    let world = World::new();
+    world.succeed(&format!("{CAUSAL} --steps 1 --out run"));
+    let config: Value =
+        serde_json::from_str(&world.read("run/model/tokenizer_config.json")).expect("JSON");
+    assert_eq!(config["model_input_names"], json!(["input_ids", "attention_mask"]));
 }

@@ -36,30 +36,59 @@ CONFIGS = {
         generator_layers=0.5,
     ),
     "xlnet": dict(model_type="xlnet", d_model=64, n_layer=2, n_head=4, d_inner=128),
+    "gpt2": dict(model_type="gpt2", n_embd=64, n_layer=2, n_head=4, n_positions=64, bos_token_id=2, eos_token_id=3),
 }
 # Run folder, kind of model, objective, settings.
 PRETRAINING = [
     ("mlm", "bert", "mlm", []),
     ("retromae", "bert", "retromae", []),
     ("retromae_basic", "bert", "retromae", ["decoding=basic"]),
+    ("retromae_layers", "bert", "retromae", ["decoding=basic", "decoder_layers=3"]),
     ("dupmae", "bert", "dupmae", []),
     ("dupmae_own", "bert", "dupmae", ["bow_projection=own"]),
     ("condenser", "bert", "condenser", []),
+    ("cocondenser", "bert", "cocondenser", []),
     ("electra", "electra", "electra", []),
     ("electra_token", "electra", "electra", ["tying=token"]),
     ("electra_untied", "electra", "electra", ["tying=none"]),
+    ("electra_words", "electra", "electra", ["variant=replace_mlm"]),
+    ("electra_all_words", "electra", "electra", ["variant=all_tokens_mlm"]),
+    ("electra_adversarial", "electra", "electra", ["variant=adversarial"]),
     ("xlnet", "xlnet", "xlnet", []),
+    ("xlnet_walk", "xlnet", "xlnet", ["memory=14", "reuse=10", "perm_size=2"]),
+    ("clm", "gpt2", "clm", []),
 ]
-# Run folder, what it starts from, settings.
+# Run folder, what it starts from, objective, settings.
 FINETUNING = [
-    ("ret_bert", "mlm", []),
-    ("ret_retromae_mean", "retromae", ["pooling=mean", "similarity=dot"]),
-    ("ret_electra", "electra", []),
-    ("ret_electra_mean", "electra_untied", ["pooling=mean"]),
-    ("ret_xlnet", "xlnet", []),
-    ("ret_xlnet_mean", "xlnet", ["pooling=mean"]),
-    ("ret_xlnet_last", "xlnet", ["pooling=last", "similarity=dot"]),
+    ("ret_bert", "mlm", "contrastive", []),
+    ("ret_retromae_mean", "retromae", "contrastive", ["pooling=mean", "similarity=dot"]),
+    ("ret_cached", "cocondenser", "contrastive", ["cache_chunk=3"]),
+    ("ret_electra", "electra", "contrastive", []),
+    ("ret_electra_mean", "electra_untied", "contrastive", ["pooling=mean"]),
+    ("ret_xlnet", "xlnet", "contrastive", []),
+    ("ret_xlnet_mean", "xlnet_walk", "contrastive", ["pooling=mean"]),
+    ("ret_xlnet_last", "xlnet", "contrastive", ["pooling=last", "similarity=dot"]),
+    ("ret_cpt", "clm", "cpt", []),
 ]
+# What an encoder of each kind starts from.
+STARTS = {"bert": "mlm", "electra": "electra", "xlnet": "xlnet"}
+# Retrievers of more than one vector a text, and models that judge; each has checks of its own.
+JUDGES = [
+    ("hybrid", "dupmae", "contrastive", ["representation=hybrid", "cls_width=16", "top_k=8"]),
+    (
+        "hybrid_own",
+        "dupmae_own",
+        "contrastive",
+        ["representation=hybrid", "bow_projection=own", "cls_width=16", "top_k=8"],
+    ),
+    ("colbert", "mlm", "colbert", ["dim=16"]),
+    ("cross", "mlm", "cross-encoder", ["group_size=2"]),
+    ("cross_electra", "electra", "cross-encoder", ["group_size=2", "ranking=pointwise"]),
+    *((f"classes_{kind}", start, "classification", []) for kind, start in STARTS.items()),
+    *((f"number_{kind}", start, "regression", []) for kind, start in STARTS.items()),
+    *((f"tags_{kind}", start, "token-classification", []) for kind, start in STARTS.items()),
+]
+LABELLED = {"classification": "classes.tsv", "regression": "numbers.tsv", "token-classification": "tags.conll"}
 STEPS, ROWS, TOKENS, VOCABULARY, TEXTS = 4, 8, 32, 2000, 150
 PAD, CLS, SEP, MASK, FIRST_ORDINARY = 0, 2, 3, 4, 5
 IGNORED = -100
@@ -78,7 +107,7 @@ class World:
         if done.returncode:
             sys.exit(f"{' '.join(command)}\n{done.stderr}")
 
-    def encode(self, model):
+    def encode(self, model, kind="passage"):
         """The vectors of `texts.txt`, [N, D]."""
         self.run(
             "encode",
@@ -86,6 +115,8 @@ class World:
             model,
             "--input",
             "texts.txt",
+            "--kind",
+            kind,
             "--max-length",
             TOKENS,
             "--out",
@@ -139,10 +170,26 @@ def train(world, arguments):
         words = [word for setting in settings for word in ("--set", setting)]
         inputs = ["--data", "corpus.txt", "--config", f"{kind}.json", "--tokenizer", "tokenizer"]
         world.run("pretrain", "--objective", objective, *inputs, *common, *words, "--out", name)
-    for name, start, settings in FINETUNING:
+    write_labelled(world.work, texts)
+    for name, start, objective, settings in FINETUNING + JUDGES:
         words = [word for setting in settings for word in ("--set", setting)]
-        inputs = ["--data", arguments.pairs.resolve(), "--init", f"{start}/model"]
-        world.run("finetune", "--objective", "contrastive", *inputs, *common, *words, "--out", name)
+        inputs = ["--data", LABELLED.get(objective, arguments.pairs.resolve()), "--init", f"{start}/model"]
+        world.run("finetune", "--objective", objective, *inputs, *common, *words, "--out", name)
+
+
+def write_labelled(folder, texts):
+    """The same texts with answers of each sort: by length, and by the length of each word."""
+    size = [len(text) for text in texts]
+    pairs = list(zip(size, texts, texts[1:] + texts[:1], strict=True))
+    lines = {
+        "classification": [f"{('short', 'middle', 'long')[n // 150 % 3]}\t{a}" for n, a, _ in pairs],
+        "regression": [f"{n / 100:.2f}\t{a}\t{b}" for n, a, b in pairs],
+        "token-classification": [
+            "".join(f"{word} {'LONG' if len(word) > 5 else 'O'}\n" for word in a.split()[:5]) for _, a, _ in pairs
+        ],
+    }
+    for objective, file in LABELLED.items():
+        (folder / file).write_text("\n".join(lines[objective]) + "\n", encoding="utf-8")
 
 
 def random_batch(generator):
@@ -178,6 +225,15 @@ def check_losses(world, name, kind, generator):
         ref = transformers.BertForMaskedLM.from_pretrained(path).eval()
         ref = ref(input_ids=masked, attention_mask=mask, labels=labels).loss
         world.check_term("BertForMaskedLM's loss", terms["loss"], ref)
+    elif kind == "gpt2":
+        labels = torch.where(mask.bool(), ids, IGNORED)
+        batch = stored(input_ids=ids, attention_mask=mask, labels=labels)
+        terms = world.loss(directory, "clm", [], batch)
+        ref = transformers.GPT2LMHeadModel.from_pretrained(path).eval()
+        ref = ref(input_ids=ids, attention_mask=mask, labels=labels).loss
+        world.check_term("GPT2LMHeadModel's loss", terms["loss"], ref)
+    elif name.endswith("_words"):
+        pass  # of words, not of replaced tokens: the losses are those of the fixtures
     elif kind == "electra":
         drawn = torch.randint(FIRST_ORDINARY, VOCABULARY, ids.shape, generator=generator)
         sampled = torch.where(chosen, drawn, ids)
@@ -216,12 +272,14 @@ def check_losses(world, name, kind, generator):
 
 
 def cls_vectors(directory, texts):
-    """`AutoModel`'s states of [CLS], of unit length: what `wgrad encode` gives for a model without pooling files."""
+    """`AutoModel`'s states of [CLS], for GPT-2 of the last token, of unit length: `wgrad encode` without pooling files."""
     tokenizer = transformers.AutoTokenizer.from_pretrained(directory)
     model = transformers.AutoModel.from_pretrained(directory).eval()
     inputs = tokenizer(texts, padding=True, truncation=True, max_length=TOKENS, return_tensors="pt")
     with torch.no_grad():
-        states = model(**inputs).last_hidden_state[:, 0]
+        states = model(**inputs).last_hidden_state
+    last = inputs["attention_mask"].sum(-1) - 1 if model.config.model_type == "gpt2" else 0
+    states = states[torch.arange(len(states)), last]
     return torch.nn.functional.normalize(states, dim=-1).numpy()
 
 
@@ -276,16 +334,56 @@ def check_pretrained(world, name, kind, generator):
     check_losses(world, name, kind, generator)
 
 
-def check_retriever(world, name):
+def check_retriever(world, name, objective):
     """All checks of one retriever."""
     print(f"# {name}: wgrad finetune")
     path = world.work / name / "model"
     there.check_tokenizer(path, there.load_encoder(path, world.report), world.report)
     ours = world.encode(f"{name}/model")
-    there.check_retriever(path, world.work / "texts.txt", world.work / "E.safetensors", world.report)
+    files = (world.work / "texts.txt", world.work / "E.safetensors")
+    there.check_retriever(path, *files, "passage", world.report)
+    if objective == "cpt":  # its sides are told apart
+        world.encode(f"{name}/model", "query")
+        there.check_retriever(path, *files, "query", world.report)
+        return
     folder = saved(world, name)
     sentence_transformers.SentenceTransformer(str(path), device="cpu").save(str(folder))
     check_same_vectors(world, "SentenceTransformer.save", folder, ours)
+
+
+def check_judge(world, name, objective, pairs):
+    """All checks of a model that gives more than one vector a text, or scores."""
+    path = world.work / name / "model"
+    texts = world.work / "texts.txt"
+    if objective == "contrastive":
+        for kind in ("passage", "query"):
+            world.encode(f"{name}/model", kind)
+            if kind == "passage":
+                there.check_retriever(path, texts, world.work / "E.safetensors", kind, world.report)
+            there.check_words(path, texts, world.work / "E.safetensors", world.report)
+    elif objective == "colbert":
+        if not hasattr(sentence_transformers, "MultiVectorEncoder"):
+            print("--    these versions have no MultiVectorEncoder")
+            return
+        files = []
+        for kind, flag in (("query", "--queries"), ("passage", "--documents")):
+            out = f"{kind}.safetensors"
+            world.run("encode", "--model", f"{name}/model", "--input", "texts.txt", "--kind", kind, "--out", out)
+            files += [flag, world.work / out]
+        script = Path(__file__).with_name("load_colbert.py")
+        done = subprocess.run([sys.executable, script, path, "--texts", texts, *files], check=False)
+        world.report.check(done.returncode == 0, "every check of load_colbert.py")
+    elif objective == "cross-encoder":
+        world.run("bm25", "--data", pairs, "--split", "test", "--top-k", 5, "--out", "bm25.trec")
+        first = (world.work / "bm25.trec").read_text().splitlines()[:200]
+        (world.work / "first.trec").write_text("\n".join(first) + "\n")
+        words = ["--data", pairs, "--run", "first.trec", "--max-length", TOKENS, "--out", "ranked.trec"]
+        world.run("rerank", "--model", f"{name}/model", *words)
+        there.check_reranker(path, pairs, world.work / "ranked.trec", world.report)
+    else:
+        words = ["--data", LABELLED[objective], "--out", "answers.tsv"]
+        world.run("predict", "--model", f"{name}/model", *words)
+        there.check_labels(path, world.work / LABELLED[objective], world.work / "answers.tsv", world.report)
 
 
 def main():
@@ -312,11 +410,14 @@ def main():
     generator = torch.Generator().manual_seed(42)
     for name, kind, _, _ in PRETRAINING:
         check_pretrained(world, name, kind, generator)
-    for name, kind in [("mlm", "bert"), ("electra", "electra"), ("xlnet", "xlnet")]:
+    for name, kind in [("mlm", "bert"), ("electra", "electra"), ("xlnet", "xlnet"), ("clm", "gpt2")]:
         print(f"# {name}: and back")
         check_back(world, name, kind)
-    for name, _, _ in FINETUNING:
-        check_retriever(world, name)
+    for name, _, objective, _ in FINETUNING:
+        check_retriever(world, name, objective)
+    for name, _, objective, _ in JUDGES:
+        print(f"# {name}: wgrad finetune")
+        check_judge(world, name, objective, arguments.pairs.resolve())
     print(f"# {'something FAILED' if report.failed else 'all ok'}")
     return int(report.failed)
 

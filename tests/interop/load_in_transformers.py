@@ -58,7 +58,8 @@ def load_model(auto_class, directory, report, foreign=(), **options):
 
 def type_name(config):
     """The class that `AutoModel` takes for a configuration."""
-    return {"bert": "BertModel", "electra": "ElectraModel", "xlnet": "XLNetModel"}[config["model_type"]]
+    names = {"bert": "BertModel", "electra": "ElectraModel", "xlnet": "XLNetModel", "gpt2": "GPT2Model"}
+    return names[config["model_type"]]
 
 
 def load_encoder(directory, report):
