@@ -28,7 +28,7 @@ fn counted() -> (Tokenizer, Arc<TokenBlocks>) {
 fn stream(strides: Strides, walk: Walk) -> (XlNetStream, Vec<u32>, Vec<bool>) {
     let (tokenizer, blocks) = counted();
     let ids = (0..blocks.len()).flat_map(|block| blocks.get(block)).collect::<Vec<u32>>();
-    let opens = |id: u32| id > 5 && (id - 6) % 50 == 0;
+    let opens = |id: u32| id > 5 && (id - 6).is_multiple_of(50);
     let begins =
         (0..ids.len()).map(|at| at == 0 || ids[at - 1] == 5 || opens(ids[at])).collect::<Vec<_>>();
     let whole = 0..blocks.len();

@@ -42,7 +42,7 @@ impl XlNetObjective {
             );
             return Err(Error::Setting(problem));
         }
-        if rows % parts != 0 {
+        if !rows.is_multiple_of(parts) {
             let problem = format!("batch_size is {rows}, expected an even number for bi_data");
             return Err(Error::Setting(problem));
         }
