@@ -72,7 +72,7 @@ pub fn evaluate(qrels: &Qrels, run: &Run, over: Queries) -> Evaluation {
         per_query.insert(qid.clone(), JudgedRanking::new(&rank(hits), judgments, 1).metrics());
     }
     let mean = |measure: fn(&Metrics) -> f64| {
-        per_query.values().map(measure).sum::<f64>() / per_query.len().max(1) as f64
+        total(per_query.values().map(measure)) / per_query.len().max(1) as f64
     };
     let mean = Metrics {
         mrr_at_10: mean(|m| m.mrr_at_10),
@@ -99,6 +99,11 @@ pub struct JudgedRanking {
     n_relevant: usize,
     /// The gains of all judged documents, highest first: the ranking that could not be better.
     ideal_gains: Vec<f64>,
+}
+
+/// The sum; of nothing 0, which `Iterator::sum` has for −0.
+fn total(numbers: impl Iterator<Item = f64>) -> f64 {
+    numbers.fold(0.0, |sum, number| sum + number)
 }
 
 impl JudgedRanking {
@@ -144,7 +149,7 @@ impl JudgedRanking {
     /// up to rank i.
     pub fn average_precision(&self, k: usize) -> f64 {
         let precisions = (1..).zip(self.relevant_within(k)).map(|(n, &i)| n as f64 / i as f64);
-        self.per_relevant(precisions.sum())
+        self.per_relevant(total(precisions))
     }
 
     /// `DCG@k / IDCG@k` with linear gains: `DCG@k = Σ_{i ≤ k} gain(i) / log₂(i + 1)`, and IDCG the
@@ -152,7 +157,7 @@ impl JudgedRanking {
     /// part.
     pub fn ndcg(&self, k: usize) -> f64 {
         let dcg = |gains: &[f64]| -> f64 {
-            (2..).zip(gains.iter().take(k)).map(|(i, gain)| gain / f64::from(i).log2()).sum()
+            total((2..).zip(gains.iter().take(k)).map(|(i, gain)| gain / f64::from(i).log2()))
         };
         let ideal = dcg(&self.ideal_gains);
         if ideal > 0.0 { dcg(&self.gains) / ideal } else { 0.0 }

@@ -109,6 +109,10 @@ fn nothing_to_measure_is_zero_and_no_nan() {
     assert_eq!((none.queries, none.mean.map), (0, 0.0));
     let silent = evaluate(&qrels(), &Run::new(), Queries::Answered);
     assert_eq!((silent.queries, silent.mean.ndcg_at_10), (0, 0.0));
+    let missed = evaluate(&qrels(), &Run::new(), Queries::Judged).mean;
+    for nothing in [none.mean.map, missed.map, missed.ndcg_at_10] {
+        assert!(nothing == 0.0 && nothing.is_sign_positive(), "{nothing} is printed with a sign");
+    }
 }
 
 #[test]
