@@ -97,7 +97,7 @@ pub fn line_chart(title: &str, x_label: &str, panels: &[Panel]) -> Result<String
     })
 }
 
-/// Draws what a run measured: its training loss with each term, held-out loss, and retrieval probes.
+/// Draws what a run measured: its training loss with each term, held-out loss, and probes.
 ///
 /// Fields called `loss…` and `heldout_…` share a panel, logarithmic where they span more than a factor of 20;
 /// `probe_…` fields share another, and `learning_rate` has a small one.
@@ -143,7 +143,7 @@ pub fn loss_chart(title: &str, records: &[Record]) -> Result<String, Error> {
     });
     let panels: Vec<Panel> = [
         panel("loss", 340, &is_loss),
-        panel("retrieval probe", 220, &|name| name.starts_with("probe_")),
+        panel("probe", 220, &|name| name.starts_with("probe_")),
         rate,
     ]
     .into_iter()
@@ -185,7 +185,8 @@ fn draw_panel(
     };
     let mut series = panel.series.clone();
     series.iter_mut().for_each(|series| series.points.retain(visible));
-    let coloured = || series.iter().zip(COLOURS.iter().copied().cycle());
+    let colours = colours(&series);
+    let coloured = || series.iter().zip(colours.iter().copied());
     let values = series.iter().flat_map(|series| &series.points).map(|&(_, y)| y);
     let max_ticks = if panel.height < 160 { 3 } else { 6 };
     let y_axis = Axis::around(panel.scale, values, max_ticks);
@@ -234,23 +235,42 @@ fn draw_panel(
         let style = colour.stroke_width(2);
         chart_area.draw_series(LineSeries::new(line, style)).map_err(chart)?;
     }
-    let entries = coloured().map(|(Series { name, points, .. }, colour)| {
+    let entries = coloured().map(|(Series { name, points, kind }, colour)| {
         let last = points.last().map(|&(_, y)| significant(y)).unwrap_or_default();
-        (name.clone(), last, colour)
+        (name.clone(), last, colour, *kind)
     });
     draw_legend(&legend, entries)
 }
 
-/// Draws a coloured mark, a name and a value for each entry, under each other.
+/// A colour for each term of a loss; what is held out has that of its term, and dots.
+fn colours(series: &[Series]) -> Vec<RGBColor> {
+    let term = |series: &Series| series.name.trim_start_matches("heldout_").to_string();
+    let mut terms: Vec<String> = Vec::new();
+    let mut colour = |series: &Series| {
+        let term = term(series);
+        let known = terms.iter().position(|known| *known == term);
+        let at = known.unwrap_or(terms.len());
+        if known.is_none() {
+            terms.push(term);
+        }
+        COLOURS[at % COLOURS.len()]
+    };
+    series.iter().map(&mut colour).collect()
+}
+
+/// Draws a coloured mark, a name and a value for each entry, under each other; a dot on the mark of what is sampled.
 fn draw_legend(
     area: &Area,
-    entries: impl Iterator<Item = (String, String, RGBColor)>,
+    entries: impl Iterator<Item = (String, String, RGBColor, SeriesKind)>,
 ) -> Result<(), Error> {
     let style = |side: HPos| font(13, FontStyle::Normal).pos(Pos::new(side, VPos::Center));
-    for (index, (name, value, colour)) in entries.enumerate() {
+    for (index, (name, value, colour, kind)) in entries.enumerate() {
         let y = 18 + 22 * index as i32;
         let mark = Rectangle::new([(4, y - 3), (22, y + 1)], colour.filled());
         area.draw(&mark).map_err(chart)?;
+        if kind == SeriesKind::Sampled {
+            area.draw(&Circle::new((13, y - 1), 5, colour.filled())).map_err(chart)?;
+        }
         area.draw(&Text::new(name, (30, y), style(HPos::Left))).map_err(chart)?;
         let right = LEGEND_WIDTH as i32 - 16;
         area.draw(&Text::new(value, (right, y), style(HPos::Right))).map_err(chart)?;

@@ -65,6 +65,16 @@ fn a_loss_chart_names_every_curve_and_its_last_value() {
 }
 
 #[test]
+fn what_is_held_out_has_the_colour_of_its_term() {
+    let names = ["loss", "loss_encoder", "heldout_loss", "heldout_loss_encoder"];
+    let record = |step| names.iter().fold(Record::new(step), |r, name| r.with(name, 2.0));
+    let svg = loss_chart("pairs", &[record(1), record(2)]).expect("there are curves");
+    let [first, second, third] = ["#0072B2", "#D55E00", "#009E73"];
+    assert!(svg.contains(first) && svg.contains(second), "two terms");
+    assert!(!svg.contains(third), "a third colour for two terms");
+}
+
+#[test]
 fn charts_of_very_little_and_of_very_much() {
     let huge: Vec<Record> =
         (1..2000).map(|s| Record::new(s).with("loss", (s as f64).powi(-3))).collect();

@@ -5,7 +5,9 @@ use plotters::style::FontStyle;
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 
 use super::axis::{Axis, Scale};
-use super::{COLOURS, Error, GRID, LEGEND_WIDTH, TEXT, WIDTH, chart, draw, draw_legend, font};
+use super::{
+    COLOURS, Error, GRID, LEGEND_WIDTH, SeriesKind, TEXT, WIDTH, chart, draw, draw_legend, font,
+};
 
 const HEIGHT: u32 = 380;
 /// Share of a group's width that its bars take.
@@ -83,7 +85,8 @@ pub fn bar_chart(title: &str, systems: &[&str], groups: &[BarGroup]) -> Result<S
             let label = Text::new(group.label.as_str(), (x - left, y - top + 8), below.clone());
             plot.draw(&label).map_err(chart)?;
         }
-        let entries = coloured().map(|(name, &colour)| (name.to_string(), String::new(), colour));
+        let entries = coloured()
+            .map(|(name, &colour)| (name.to_string(), String::new(), colour, SeriesKind::Measured));
         draw_legend(&legend, entries)
     })
 }
