@@ -148,6 +148,7 @@ fn put(turned: ptr<function, array<vec4f, 64>>, at: u32, r: u32, value: vec4f) {
 }
 
 // A lane has [query][key r] of its four keys for 32 queries; it gets [key][query r] of its four queries for 32 keys.
+// The eight sources are written out, because subgroupBroadcast takes a lane that is a constant.
 fn turn(tile: ptr<function, array<vec4f, 64>>, turned: ptr<function, array<vec4f, 64>>, first: u32, r: u32, lane: u32) {
     let x = array<vec4f, 8>(
         tile[first + r], tile[first + 4u + r], tile[first + 8u + r], tile[first + 12u + r],
