@@ -9,7 +9,7 @@
 // cost      2·B·M·N·K FLOPs; moves at least B·(M·K + K·N + M·N) words, reduce (splits + 1)·B·M·N
 // limits    8 KiB of workgroup memory, 64 invocations; any sizes, any leading dimensions
 // numerics  plain f32 sums along K within a share: error ≤ K·2⁻²⁴·Σ|a·b|, in practice near √K·2⁻²⁴
-// uses      shared/gelu.wgsl, shared/matmul_tile.wgsl
+// uses      shared/gelu.wgsl, shared/matmul_blocks.wgsl, shared/matmul_tile.wgsl
 
 struct Params {
     rows: u32,      // M

@@ -7,7 +7,7 @@
 // work      one workgroup per 128 × 128 tile, 256 lanes of 8 × 8 elements; dispatch (⌈N/128⌉, ⌈M/128⌉, splits·B)
 // cost      as matmul; half the traffic of its 64 × 64 tiles, and 16-byte loads and stores
 // limits    16 KiB of workgroup memory, 256 invocations
-// uses      shared/gelu.wgsl, shared/matmul_tile.wgsl
+// uses      shared/gelu.wgsl, shared/matmul_blocks.wgsl, shared/matmul_tile.wgsl
 
 struct Params {
     rows: u32,      // M

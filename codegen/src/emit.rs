@@ -110,7 +110,11 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
     let _ = writeln!(out, "    const ENTRY: &'static str = \"{}\";", entry.name);
     let _ = writeln!(out, "    const SOURCE: &'static str = SOURCE;");
     let _ = writeln!(out, "    const WORKGROUP: [u32; 3] = {:?};", entry.workgroup);
-    let _ = writeln!(out, "    const USES_PARAMS: bool = {};\n", entry.uses_params);
+    let _ = writeln!(out, "    const USES_PARAMS: bool = {};", entry.uses_params);
+    if shader.is_cooperative {
+        let _ = writeln!(out, "    const COOPERATIVE: bool = true;");
+    }
+    out.push('\n');
     let _ = writeln!(
         out,
         "    fn params(&self) -> &[u8] {{\n        bytemuck::bytes_of(&self.params)\n    }}\n"

@@ -82,6 +82,8 @@ pub struct Shader {
     pub uses: Vec<String>,
     /// The whole text, shared files first.
     pub source: String,
+    /// Whether it multiplies fragments, whose types stand before its text.
+    pub is_cooperative: bool,
     /// Fields of `Params`.
     pub params: Vec<Field>,
     /// `override` constants.
@@ -94,6 +96,10 @@ pub struct Shader {
 
 /// What the engine puts before every shader, where `Element` is f32 (engine/src/device/format.rs).
 const F32_ELEMENTS: &str = "alias Element = f32; alias Element4 = vec4<f32>; ";
+/// And before that, where a shader multiplies fragments (engine/src/device/fragments.rs).
+const F32_FRAGMENTS: &str = "enable wgpu_cooperative_matrix; \
+    const FRAGMENT: u32 = 8u; const LANES: u32 = 32u; alias Left = coop_mat8x8<f32, A>; \
+    alias Right = coop_mat8x8<f32, B>; alias Sum = coop_mat8x8<f32, C>; ";
 
 impl Shader {
     /// Reads, parses and validates one shader of the repository at `root`.
@@ -123,7 +129,9 @@ impl Shader {
         source: String,
         text: &str,
     ) -> Result<Self, String> {
-        let module = naga::front::wgsl::parse_str(&format!("{F32_ELEMENTS}{source}"))
+        let is_cooperative = source.contains("coopMultiplyAdd(");
+        let fragments = if is_cooperative { F32_FRAGMENTS } else { "" };
+        let module = naga::front::wgsl::parse_str(&format!("{fragments}{F32_ELEMENTS}{source}"))
             .map_err(|error| error.emit_to_string_with_path(&source, &format!("{stem}.wgsl")))?;
         let info = Validator::new(ValidationFlags::all(), Capabilities::all())
             .validate(&module)
@@ -196,7 +204,17 @@ impl Shader {
         });
         let entry_points = entry_points.collect();
         let bindings = globals.into_iter().map(|(_, binding)| binding).collect();
-        Ok(Self { stem, twin, uses, source, params, constants, bindings, entry_points })
+        Ok(Self {
+            stem,
+            twin,
+            uses,
+            source,
+            is_cooperative,
+            params,
+            constants,
+            bindings,
+            entry_points,
+        })
     }
 }
 

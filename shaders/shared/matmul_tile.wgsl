@@ -1,9 +1,7 @@
 // matmul_tile — one workgroup computes a TILE_ROWS × TILE_COLUMNS tile of op(A)·op(B), 8 × 8 elements a lane.
 //
-// The shader that uses it declares Params, TILE_ROWS, TILE_COLUMNS, and how four neighbouring words are read:
-// a_quad(at, count) and b_quad(at, count) give a[at..at + 4] with zeros from `count` on.
+// The shader that uses it declares Params, TILE_ROWS, TILE_COLUMNS, and what matmul_blocks asks for.
 // Steps of 16 along K are staged in workgroup memory as [k][row / 4] and [k][column / 4], (TILE_ROWS + TILE_COLUMNS)·64 bytes.
-// An operand that lies along K is transposed on the way, in 4 × 4 blocks held in registers.
 // The quad index is xor-ed with 2·(k / 4): stores and loads of neighbouring lanes then fall in distinct banks.
 
 const TILE_INNER: u32 = 16u;
@@ -24,58 +22,6 @@ fn tile_row(group: vec3u, lane: u32, r: u32) -> u32 {
 // First of the four columns that a lane owns in half `h` of 0..2.
 fn tile_column(group: vec3u, lane: u32, h: u32) -> u32 {
     return group.x * TILE_COLUMNS + h * (TILE_COLUMNS / 2u) + (lane % LANES_ACROSS) * 4u;
-}
-
-fn remaining(at: u32, end: u32) -> u32 {
-    return end - min(at, end);
-}
-
-// op(A)[row..row + 4, k..k + 4]: component i of vector j is row + i at k + j; zero past M and past `end`.
-fn a_block(start: u32, row: u32, k: u32, end: u32) -> mat4x4f {
-    let along_k = params.a_inner == 1u;
-    let stride = select(params.a_inner, params.a_row, along_k);
-    let at = start + row * params.a_row + k * params.a_inner;
-    let rows = remaining(row, params.rows);
-    let inner = remaining(k, end);
-    let count = select(rows, inner, along_k);  // words that lie side by side
-    let lines = select(inner, rows, along_k);  // how often, `stride` apart
-    let block = mat4x4f(
-        a_quad(at, select(0u, count, lines > 0u)),
-        a_quad(at + stride, select(0u, count, lines > 1u)),
-        a_quad(at + 2u * stride, select(0u, count, lines > 2u)),
-        a_quad(at + 3u * stride, select(0u, count, lines > 3u)),
-    );
-    if along_k {
-        return transpose(block);
-    }
-    return block;
-}
-
-// op(B)[k..k + 4, column..column + 4]: component i of vector j is column + i at k + j.
-fn b_block(start: u32, column: u32, k: u32, end: u32) -> mat4x4f {
-    let along_k = params.b_inner == 1u;
-    let stride = select(params.b_inner, params.b_column, along_k);
-    let at = start + column * params.b_column + k * params.b_inner;
-    let columns = remaining(column, params.columns);
-    let inner = remaining(k, end);
-    let count = select(columns, inner, along_k);
-    let lines = select(inner, columns, along_k);
-    let block = mat4x4f(
-        b_quad(at, select(0u, count, lines > 0u)),
-        b_quad(at + stride, select(0u, count, lines > 1u)),
-        b_quad(at + 2u * stride, select(0u, count, lines > 2u)),
-        b_quad(at + 3u * stride, select(0u, count, lines > 3u)),
-    );
-    if along_k {
-        return transpose(block);
-    }
-    return block;
-}
-
-// Where block `block` of an operand of `quads` quads lies in the tile: (quad, k / 4).
-// Neighbouring lanes go along the axis that is contiguous in memory.
-fn place(block: u32, quads: u32, along_k: bool) -> vec2u {
-    return select(vec2u(block % quads, block / quads), vec2u(block / 4u, block % 4u), along_k);
 }
 
 // Σₖ op(A)[row, k]·op(B)[k, column] over this group's share of K; element (r, h) of a lane is sums[2·r + h].

@@ -1,5 +1,7 @@
 //! matmul: every variant against the f64 twin, the ops' gradients against differences and plain sums.
 
+mod cooperative;
+
 use bytemuck::Zeroable;
 use wgrad_engine::device::{Device, Launch};
 use wgrad_engine::ops::{self, Gelu, Transpose};

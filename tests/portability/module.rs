@@ -8,7 +8,7 @@ use naga::back::pipeline_constants::process_overrides;
 use naga::valid::{Capabilities, ModuleInfo, ValidationFlags, Validator};
 use naga::{AddressSpace, GlobalVariable, Handle, ShaderStage};
 use wgrad_codegen::{Shader, read_shaders};
-use wgrad_engine::device::Format;
+use wgrad_engine::device::{Format, Fragments};
 
 /// The values that ops give to overrides, beside their defaults.
 const OVERRIDES: [(&str, &[f64]); 1] = [
@@ -23,6 +23,8 @@ pub struct Module {
     pub info: ModuleInfo,
     /// Whether it is what devices without optional features run: not a `variant` of another shader.
     pub is_baseline: bool,
+    /// Rows of the fragments that it multiplies, if any.
+    pub fragments: Option<u32>,
 }
 
 /// Every shader of the repository, joined with what it uses.
@@ -31,8 +33,24 @@ pub fn shaders() -> Vec<Shader> {
     read_shaders(root).unwrap_or_else(|error| panic!("{error}"))
 }
 
-/// The entry points of `shader`, each with defaults and then with each value of [`OVERRIDES`]; once with f32 elements,
-/// and where it has any, once with f16.
+/// What may stand before `shader`: its elements as f32, and where it has any as f16; fragments as adapters list them.
+pub fn preludes(shader: &Shader) -> Vec<(Format, Option<u32>, String)> {
+    let has_elements = shader.bindings.iter().any(|binding| binding.any_float);
+    let formats = if has_elements { &[Format::Word, Format::Half][..] } else { &[Format::Word] };
+    if !shader.is_cooperative {
+        let plain = formats.iter().map(|&format| (format, None, format.prelude().to_string()));
+        return plain.collect();
+    }
+    // Apple's and llvmpipe's, then those of NVIDIA and, with subgroups of 64, of AMD.
+    let listed = [(Format::Word, 8, 128), (Format::Word, 8, 32), (Format::Half, 8, 128)];
+    let large = [(Format::Half, 16, 128), (Format::Half, 16, 256)];
+    let every = listed.into_iter().chain(large).map(|(format, side, lanes)| {
+        (format, Some(side), Fragments { side, lanes }.prelude(format))
+    });
+    every.collect()
+}
+
+/// The entry points of `shader` behind each of its [`preludes`], with defaults and then with each value of [`OVERRIDES`].
 pub fn entry_points(shader: &Shader) -> Vec<Module> {
     let set = shader.constants.iter().flat_map(|constant| {
         let row = OVERRIDES.iter().find(|(name, _)| *name == constant.name);
@@ -41,20 +59,20 @@ pub fn entry_points(shader: &Shader) -> Vec<Module> {
     });
     let settings: Vec<_> = [PipelineConstants::default()].into_iter().chain(set).collect();
     let is_baseline = shader.twin == shader.stem;
-    let has_elements = shader.bindings.iter().any(|binding| binding.any_float);
-    let formats = if has_elements { &[Format::Word, Format::Half][..] } else { &[Format::Word] };
     let mut modules = Vec::new();
-    for &format in formats {
-        let source = [format.prelude(), &shader.source].concat();
-        let stem = match format {
-            Format::Word => shader.stem.clone(),
-            Format::Half => format!("{} of f16", shader.stem),
+    for (format, fragments, prelude) in preludes(shader) {
+        let source = prelude + &shader.source;
+        let stem = match (format, fragments) {
+            (Format::Word, None) => shader.stem.clone(),
+            (Format::Half, None) => format!("{} of f16", shader.stem),
+            (_, Some(side)) => format!("{} of {format:?} {side} × {side}", shader.stem),
         };
         for entry in &shader.entry_points {
             for constants in &settings {
                 let is_baseline = is_baseline && format == Format::Word;
                 let constants = constants.clone();
-                modules.push(Module::new(&stem, &source, &entry.name, constants, is_baseline));
+                let module = Module::new(&stem, &source, &entry.name, constants, is_baseline);
+                modules.push(Module { fragments, ..module });
             }
         }
     }
@@ -82,7 +100,7 @@ impl Module {
         let values: Vec<String> =
             constants.iter().map(|(n, value)| format!(" {n}={value}")).collect();
         let name = format!("{stem}.{entry}{}", values.concat());
-        Self { name, ir: ir.into_owned(), info: info.into_owned(), is_baseline }
+        Self { name, ir: ir.into_owned(), info: info.into_owned(), is_baseline, fragments: None }
     }
 
     /// Refuses what the core of WGSL does not have.

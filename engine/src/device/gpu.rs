@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use super::adapter::{WANTED, is_software};
 use super::buffer::{Buffer, Storage};
+use super::fragments::{self, Fragments};
 use super::handle::{Limits, Options};
 use super::kernel::{Kernel, Launch};
 use super::pipeline::Caches;
@@ -22,6 +23,9 @@ pub(super) struct Gpu {
     pub(super) software: bool,
     /// Whether shaders may hold f16.
     pub(super) halves: bool,
+    /// What is multiplied at once, by format, and whether that was found to be right.
+    fragments: [Option<Fragments>; 2],
+    proofs: [OnceLock<bool>; 2],
     checked: bool,
     next_id: AtomicU64,
     failure: Arc<Mutex<Option<Error>>>,
@@ -37,6 +41,9 @@ pub(super) struct Pending {
     receiver: mpsc::Receiver<Result<(), String>>,
 }
 
+/// Every format, at the place that its number says.
+const FORMATS: [Format; 2] = [Format::Word, Format::Half];
+
 struct State {
     caches: Caches,
     recorder: Recorder,
@@ -48,9 +55,20 @@ impl Gpu {
     pub(super) fn open(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
         let info = adapter.get_info();
         let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, (one, _)| all | *one);
+        let fragments = FORMATS.map(|format| Fragments::of(adapter, format));
+        let experiment = fragments.iter().any(Option::is_some);
+        let experimental_features = if experiment {
+            // SAFETY: the one experimental feature is that of fragments, which run only where the adapter lists them and
+            // a product of theirs came out right.
+            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        } else {
+            wgpu::ExperimentalFeatures::disabled()
+        };
+        let cooperative = if experiment { fragments::FEATURE } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("wgrad"),
-            required_features: adapter.features() & wanted,
+            required_features: adapter.features() & wanted | cooperative,
+            experimental_features,
             required_limits: adapter.limits(),
             memory_hints: wgpu::MemoryHints::Performance,
             ..Default::default()
@@ -79,6 +97,8 @@ impl Gpu {
             },
             software: is_software(adapter),
             halves: device.features().contains(wgpu::Features::SHADER_F16),
+            fragments,
+            proofs: Default::default(),
             checked: options.checked,
             next_id: AtomicU64::new(0),
             failure,
@@ -91,6 +111,16 @@ impl Gpu {
             device,
             queue,
         })
+    }
+
+    /// The fragments of `format`, if the adapter has them and `prove`, asked once, finds their products right.
+    pub(super) fn fragments(
+        &self,
+        format: Format,
+        prove: impl FnOnce(Fragments) -> bool,
+    ) -> Option<Fragments> {
+        let fragments = self.fragments[format as usize]?;
+        self.proofs[format as usize].get_or_init(|| prove(fragments)).then_some(fragments)
     }
 
     /// FLOPs of one submission: about a tenth of a second on the device, well below any watchdog.
@@ -141,7 +171,11 @@ impl Gpu {
         let mut state = self.state();
         let State { caches, recorder, timestamps, .. } = &mut *state;
         let bindings = kernel.bindings();
-        let pipeline = caches.pipeline(&self.device, kernel, format, self.checked);
+        let prelude = || match self.fragments[format as usize] {
+            Some(fragments) if K::COOPERATIVE => fragments.prelude(format),
+            _ => format.prelude().to_string(),
+        };
+        let pipeline = caches.pipeline(&self.device, kernel, format, prelude, self.checked);
         let group = caches.bind_group(&self.device, &pipeline, kernel, &bindings);
         for binding in &bindings {
             recorder.touch(binding.buffer.gpu().1);

@@ -9,7 +9,7 @@ use super::gpu::{Gpu, Pending};
 use super::kernel::{Kernel, Launch, element_format};
 use super::pool::{MemoryStats, Pool, class_of};
 use super::profile::{Event, Profile};
-use super::{Error, Format};
+use super::{Error, Format, Fragments};
 
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -120,6 +120,19 @@ impl Device {
         match &self.inner.backend {
             Backend::Gpu(gpu) => format == Format::Word || gpu.halves,
             Backend::Cpu { .. } => true,
+        }
+    }
+
+    /// The fragments of `format`, if the adapter multiplies them and `prove`, asked once a device, finds that it does so
+    /// rightly: some drivers list what they compute wrongly.
+    pub fn fragments(
+        &self,
+        format: Format,
+        prove: impl FnOnce(Fragments) -> bool,
+    ) -> Option<Fragments> {
+        match &self.inner.backend {
+            Backend::Gpu(gpu) => gpu.fragments(format, prove),
+            Backend::Cpu { .. } => None,
         }
     }
 

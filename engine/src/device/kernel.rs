@@ -14,6 +14,8 @@ pub trait Kernel {
     const WORKGROUP: [u32; 3];
     /// Whether the entry point reads its uniforms.
     const USES_PARAMS: bool;
+    /// Whether the text multiplies fragments, see [`Fragments`](super::Fragments).
+    const COOPERATIVE: bool = false;
 
     /// The uniforms, as the shader lays them out.
     fn params(&self) -> &[u8];

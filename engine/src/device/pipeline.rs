@@ -33,12 +33,13 @@ pub(super) struct Caches {
 const MOST_GROUPS: usize = 16_384;
 
 impl Caches {
-    /// The pipeline of `kernel`, compiled on first use; `checked` keeps naga's run-time checks.
+    /// The pipeline of `kernel`, compiled on first use behind `prelude`; `checked` keeps naga's run-time checks.
     pub(super) fn pipeline<K: Kernel>(
         &mut self,
         device: &wgpu::Device,
         kernel: &K,
         format: Format,
+        prelude: impl FnOnce() -> String,
         checked: bool,
     ) -> Arc<Pipeline> {
         let constants = kernel.constants();
@@ -48,7 +49,7 @@ impl Caches {
             return pipeline.clone();
         }
         let compiled = self.modules.entry((K::STEM, format));
-        let module = compiled.or_insert_with(|| module::<K>(device, format, checked));
+        let module = compiled.or_insert_with(|| module::<K>(device, &prelude(), checked));
         let layout = layout(device, kernel);
         let label = format!("{}.{}", K::STEM, K::ENTRY);
         let pipeline_layout = device.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
@@ -152,10 +153,10 @@ fn least_bytes(binding: &Binding<'_>) -> u64 {
     (u64::from(binding.element_bytes) * binding.buffer.format().bytes() as u64 / 4).max(4)
 }
 
-fn module<K: Kernel>(device: &wgpu::Device, format: Format, checked: bool) -> wgpu::ShaderModule {
+fn module<K: Kernel>(device: &wgpu::Device, prelude: &str, checked: bool) -> wgpu::ShaderModule {
     let descriptor = wgpu::ShaderModuleDescriptor {
         label: Some(K::STEM),
-        source: wgpu::ShaderSource::Wgsl([format.prelude(), K::SOURCE].concat().into()),
+        source: wgpu::ShaderSource::Wgsl([prelude, K::SOURCE].concat().into()),
     };
     if checked {
         return device.create_shader_module(descriptor);

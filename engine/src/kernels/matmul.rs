@@ -10,6 +10,7 @@ pub use crate::params::matmul::{Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/gelu.wgsl"),
+    include_str!("../../../shaders/shared/matmul_blocks.wgsl"),
     include_str!("../../../shaders/shared/matmul_tile.wgsl"),
     include_str!("../../../shaders/matmul.wgsl"),
 );

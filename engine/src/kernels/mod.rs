@@ -34,6 +34,7 @@ pub mod layer_norm_vec4;
 pub mod linear_cross_entropy;
 pub mod linear_sample;
 pub mod matmul;
+pub mod matmul_cooperative;
 pub mod matmul_software;
 pub mod matmul_vec4;
 pub mod max_sim;

@@ -2,11 +2,12 @@
 
 use bytemuck::Zeroable;
 
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Format, Fragments, Launch};
 use crate::kernels::matmul::{Params, Reduce};
-use crate::kernels::{matmul, matmul_software, matmul_vec4};
+use crate::kernels::{matmul, matmul_cooperative, matmul_software, matmul_vec4};
 
 use super::Gelu;
+use crate::tensor::Tensor;
 
 /// Sizes and strides of B products op(A)·op(B), side by side. Strides are words.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +43,8 @@ enum Variant {
     Tiled,
     /// `shaders/matmul_vec4.wgsl`, strides in multiples of 4.
     Vec4,
+    /// `shaders/matmul_cooperative.wgsl`, as Vec4, on adapters with fragments of this side.
+    Cooperative(usize),
     /// `shaders/matmul_software.wgsl`, for emulated GPUs with subgroups of [`EMULATED_SUBGROUP`].
     Software,
 }
@@ -88,7 +91,7 @@ impl Product {
         c: &mut Buffer,
     ) -> Option<Buffer> {
         let plain = matches!(finish, Finish::Plain);
-        let (variant, splits) = self.plan(device, plain);
+        let (variant, splits) = self.plan(device, a.format(), plain);
         let params = self.params(splits, &finish);
         let words = self.batches * self.rows * self.columns;
         let mut u = matches!(finish, Finish::Gelu(..)).then(|| device.buffer_of(c.format(), words));
@@ -115,6 +118,7 @@ impl Product {
         match variant {
             Variant::Tiled => forward!(matmul),
             Variant::Vec4 => forward!(matmul_vec4),
+            Variant::Cooperative(_) => forward!(matmul_cooperative),
             Variant::Software => forward!(matmul_software),
         }
         if let Some(partials) = &partials {
@@ -146,7 +150,7 @@ impl Product {
     }
 
     /// The kernel and the number of shares of K. Only a plain product can be shared out.
-    fn plan(&self, device: &Device, plain: bool) -> (Variant, usize) {
+    fn plan(&self, device: &Device, format: Format, plain: bool) -> (Variant, usize) {
         if device.is_cpu() {
             return (Variant::Tiled, 1);
         }
@@ -166,12 +170,19 @@ impl Product {
             // Shares are whole steps of 16, so fewer of them may cover K.
             self.inner.div_ceil(self.inner.div_ceil(wanted).next_multiple_of(16).max(16)).max(1)
         };
-        let large = tiles(128);
-        if self.is_aligned() && large * shares(large) >= FULL / 2 {
-            (Variant::Vec4, shares(large))
-        } else {
-            (Variant::Tiled, shares(tiles(64)))
+        let fills = |tiles: usize| tiles * shares(tiles) >= FULL / 2;
+        if self.is_aligned() {
+            let fragments =
+                device.fragments(format, |fragments| multiplies(device, format, fragments));
+            let side = fragments.map(|fragments| fragments.side as usize);
+            if let Some(side) = side.filter(|side| fills(tiles(8 * side))) {
+                return (Variant::Cooperative(side), shares(tiles(8 * side)));
+            }
+            if fills(tiles(128)) {
+                return (Variant::Vec4, shares(tiles(128)));
+            }
         }
+        (Variant::Tiled, shares(tiles(64)))
     }
 
     /// Whether every row of every operand starts at a multiple of four words.
@@ -188,7 +199,11 @@ impl Product {
 
     #[track_caller]
     fn launch(&self, variant: Variant, splits: usize) -> Launch {
-        let side = if variant == Variant::Vec4 { 128 } else { 64 };
+        let side = match variant {
+            Variant::Vec4 => 128,
+            Variant::Cooperative(side) => 8 * side,
+            Variant::Tiled | Variant::Software => 64,
+        };
         let groups = [self.columns.div_ceil(side), self.rows.div_ceil(side), self.batches * splits];
         assert!(
             groups.iter().all(|&count| count <= Launch::MAX_GROUPS as usize),
@@ -201,6 +216,31 @@ impl Product {
             .flops(2 * outputs * self.inner)
             .words(inputs + outputs * splits)
     }
+}
+
+/// Whether a product by `fragments` comes out right to the last bit: whole numbers, ragged tiles, a K of two steps and a half.
+fn multiplies(device: &Device, format: Format, fragments: Fragments) -> bool {
+    let tile = 8 * fragments.side as usize;
+    let [rows, columns, inner] = [tile + 4, tile + 12, 5 * tile / 8];
+    let number = |seed: usize| move |at: usize| ((at * 37 + at / 11 * seed) % 7) as f32 - 3.0;
+    let (a_at, b_at) = (number(5), number(3));
+    let operand = |words: usize, at: &dyn Fn(usize) -> f32| {
+        let values: Vec<f32> = (0..words).map(at).collect();
+        super::cast(&Tensor::f32(device, [words], &values), format)
+    };
+    let (a, b) = (operand(rows * inner, &a_at), operand(inner * columns, &b_at));
+    let product = Product::new([rows, columns, inner], [inner, 1], [columns, 1]);
+    let mut wide = device.buffer(rows * columns);
+    let launch = product.launch(Variant::Cooperative(fragments.side as usize), 1);
+    let params = product.params(1, &Finish::Plain);
+    let (a, b) = (a.buffer(), b.buffer());
+    device.run(matmul_cooperative::ForwardWide { params, a, b, wide: &mut wide }, launch);
+    let sum = |at: usize| -> f32 {
+        let (row, column) = (at / columns, at % columns);
+        (0..inner).map(|k| a_at(row * inner + k) * b_at(k * columns + column)).sum()
+    };
+    let found = device.read_f32(&wide);
+    found.iter().enumerate().all(|(at, &value)| value == sum(at))
 }
 
 /// The sum of `count` matrices of `words` each that lie one after another, in order.
@@ -227,4 +267,23 @@ fn sum_matrices_into(device: &Device, matrices: &Buffer, count: usize, c: &mut B
     let launch =
         Launch::lanes(words, 256).flops(words * count.saturating_sub(1)).words(words * (count + 1));
     device.run(Reduce { params, wide: matrices, c }, launch);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::multiplies;
+    use crate::device::Format;
+    use crate::testing::devices;
+
+    #[test]
+    fn listed_fragments_multiply() {
+        for device in devices() {
+            for format in [Format::Word, Format::Half] {
+                let fragments = device.fragments(format, |_| true);
+                if let Some(fragments) = fragments {
+                    assert!(multiplies(&device, format, fragments), "{device:?} {fragments:?}");
+                }
+            }
+        }
+    }
 }
