@@ -185,7 +185,7 @@ impl ModelDirectory {
     /// How the directory's sentence-transformers files say that states become a vector, if it has them.
     ///
     /// # Errors
-    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than `[CLS]`, last token or mean.
+    /// [`Error::Pooling`] for a file that is no JSON, or that asks for another pooling than `[CLS]`, last token, mean or maximum.
     pub fn pooling(&self) -> Result<Option<(Pooling, Similarity)>, Error> {
         if !self.path.join("modules.json").exists() {
             return Ok(None);
@@ -193,13 +193,15 @@ impl ModelDirectory {
         let modules = self.read_json("modules.json", "a list of modules")?.to_string();
         const FILE: &str = "1_Pooling/config.json";
         const EXPECTED: &str =
-            "pooling by the [CLS] token, by the last token or by the mean of all";
+            "pooling by the [CLS] token, by the last token, by the mean or the maximum of all";
         let json = self.read_json(FILE, EXPECTED)?;
         let asks = |key: &str, mode: &str| json[key] == true || json["pooling_mode"] == mode;
         let pooling = if asks("pooling_mode_mean_tokens", "mean") {
             Pooling::Mean
         } else if asks("pooling_mode_cls_token", "cls") {
             Pooling::Cls
+        } else if asks("pooling_mode_max_tokens", "max") {
+            Pooling::Max
         } else if asks("pooling_mode_lasttoken", "lasttoken") {
             Pooling::Last
         } else {

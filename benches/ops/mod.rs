@@ -23,6 +23,7 @@ mod layer_norm;
 mod linear_cross_entropy;
 mod linear_sample;
 mod matmul;
+mod max_pool;
 mod max_sim;
 mod mean_pool;
 mod reduce;
@@ -55,6 +56,7 @@ pub fn cases() -> Vec<Case> {
         linear_cross_entropy::cases(),
         linear_sample::cases(),
         matmul::cases(),
+        max_pool::cases(),
         max_sim::cases(),
         mean_pool::cases(),
         reduce::cases(),

@@ -659,6 +659,24 @@ pub mod matmul {
     }
 }
 
+/// Uniforms of `shaders/max_pool.wgsl`.
+#[rustfmt::skip]
+pub mod max_pool {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `max_pool` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub texts: u32,
+        /// T.
+        pub tokens: u32,
+        /// H.
+        pub channels: u32,
+    }
+}
+
 /// Uniforms of `shaders/max_sim.wgsl`.
 #[rustfmt::skip]
 pub mod max_sim {

@@ -16,6 +16,8 @@ pub enum Pooling {
     Cls,
     /// The mean over tokens that are no padding.
     Mean,
+    /// The largest over tokens that are no padding, channel by channel.
+    Max,
     /// The state of the last token that is no padding.
     Last,
 }
@@ -71,15 +73,18 @@ pub fn represent(
         let places = Rows::new(hidden.device(), places, b * t).expect("texts stand one by one");
         ops::gather_rows(&rows, &places)
     };
+    // Pools take the first tokens of a row, which padding may stand before.
+    let states = || match &tokens.in_front {
+        None => hidden.clone(),
+        Some(in_front) => {
+            let moved = ops::embedding(&ops::cast(&rows, Format::Word), in_front); // [B·T, H]
+            moved.reshape([b, t, h])
+        }
+    };
     let vectors = match pooling {
         Pooling::Cls => at(&tokens.firsts),
-        Pooling::Mean => match &tokens.in_front {
-            None => ops::mean_pool(&hidden, &tokens.lengths),
-            Some(in_front) => {
-                let moved = ops::embedding(&ops::cast(&rows, Format::Word), in_front); // [B·T, H]
-                ops::mean_pool(&moved.reshape([b, t, h]), &tokens.lengths)
-            }
-        },
+        Pooling::Mean => ops::mean_pool(&states(), &tokens.lengths),
+        Pooling::Max => ops::max_pool(&states(), &tokens.lengths),
         Pooling::Last => at(&tokens.ends),
     };
     let vectors = ops::cast(&vectors, Format::Word);

@@ -138,7 +138,7 @@ pub(super) fn for_batches(
 }
 
 /// The names that [`pooling_of`] knows.
-pub const POOLINGS: [&str; 3] = ["cls", "mean", "last"];
+pub const POOLINGS: [&str; 4] = ["cls", "mean", "max", "last"];
 
 /// The name of the pooling that fits an architecture.
 pub fn fitting_pooling(model_type: &str) -> &'static str {
@@ -149,6 +149,7 @@ pub fn fitting_pooling(model_type: &str) -> &'static str {
 pub fn pooling_of(pooling: &str, similarity: &str) -> (Pooling, Similarity) {
     let pooling = match pooling {
         "mean" => Pooling::Mean,
+        "max" => Pooling::Max,
         "last" => Pooling::Last,
         _ => Pooling::Cls,
     };

@@ -57,7 +57,7 @@ fn a_file_that_ends_too_early_is_named() {
         ("config.json", "config.json of a BERT, ELECTRA, XLNet or GPT-2 model"),
         ("tokenizer.json", "tokenizer of Hugging Face"),
         ("modules.json", "a list of modules"),
-        ("1_Pooling/config.json", "[CLS] token, by the last token or by the mean"),
+        ("1_Pooling/config.json", "[CLS] token, by the last token, by the mean"),
     ] {
         restore(&world);
         if file.starts_with("1_Pooling") {
@@ -73,8 +73,8 @@ fn a_pooling_that_is_not_there_is_refused() {
     let world = world();
     restore(&world);
     world.write("damaged/modules.json", "[]");
-    world.write("damaged/1_Pooling/config.json", r#"{"pooling_mode_max_tokens":true}"#);
-    refused(&world, ENCODE, &["damaged/1_Pooling/config.json", "pooling_mode_max_tokens"]);
+    world.write("damaged/1_Pooling/config.json", r#"{"pooling_mode_weightedmean_tokens":true}"#);
+    refused(&world, ENCODE, &["damaged/1_Pooling/config.json", "pooling_mode_weightedmean_tokens"]);
 }
 
 #[test]

@@ -100,7 +100,7 @@ fn a_directory_says_what_its_hybrid_is_made_of() {
 #[test]
 fn what_is_written_reads_back_to_the_bit() {
     let pooled =
-        Purpose::Retriever { pooling: Pooling::Mean, similarity: Similarity::Dot, max_length: 12 };
+        |pooling| Purpose::Retriever { pooling, similarity: Similarity::Dot, max_length: 12 };
     round_trip(mlm, Purpose::MaskedLm, None);
     round_trip(retromae, Purpose::MaskedLm, None);
     round_trip(|seed| basic(3, seed), Purpose::MaskedLm, None);
@@ -109,7 +109,9 @@ fn what_is_written_reads_back_to_the_bit() {
     let options = hybrid_options();
     let parts = Purpose::Hybrid { options, max_length: 12 };
     round_trip(hybrid, parts, Some((Pooling::Cls, Similarity::Dot)));
-    round_trip(retriever, pooled, Some((Pooling::Mean, Similarity::Dot)));
+    for pooling in [Pooling::Cls, Pooling::Mean, Pooling::Max, Pooling::Last] {
+        round_trip(retriever, pooled(pooling), Some((pooling, Similarity::Dot)));
+    }
 }
 
 /// Writes a model and reads it into one of other weights.

@@ -49,6 +49,7 @@ const CASES: &[(&[&str], Run)] = &[
     (&["layer_norm"], layer_norm),
     (&["linear_sample"], linear_sample),
     (&["matmul"], matmul),
+    (&["max_pool"], max_pool),
     (&["max_sim"], max_sim),
     (&["mean_pool"], mean_pool),
     (&["reduce"], |device| one(device, [300, 70], ops::mean)),
@@ -337,6 +338,12 @@ fn max_sim(device: &Device) -> Bits {
         graph(&ops::max_sim(&queries, &documents, &options), &[&queries, &documents])
     };
     [of(ops::Pairs::All), of(ops::Pairs::Groups)].concat()
+}
+
+fn max_pool(device: &Device) -> Bits {
+    let x = leaf(device, [3, 9, 70], 1);
+    let lengths = Tensor::u32(device, [3], &[9, 4, 1]);
+    graph(&ops::max_pool(&x, &lengths), &[&x])
 }
 
 fn mean_pool(device: &Device) -> Bits {

@@ -61,6 +61,7 @@ PRETRAINING = [
 # Run folder, what it starts from, objective, settings.
 FINETUNING = [
     ("ret_bert", "mlm", "contrastive", []),
+    ("ret_bert_max", "mlm", "contrastive", ["pooling=max"]),
     ("ret_retromae_mean", "retromae", "contrastive", ["pooling=mean", "similarity=dot"]),
     ("ret_cached", "cocondenser", "contrastive", ["cache_chunk=3"]),
     ("ret_electra", "electra", "contrastive", []),

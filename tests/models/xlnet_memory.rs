@@ -112,7 +112,7 @@ fn a_text_is_one_vector_wherever_its_padding_stands() {
             let tokens = tokens.expect("ids below V");
             represent(&model, how, &tokens, &Mode::evaluation()).0.to_f32()
         };
-        for pooling in [Pooling::Cls, Pooling::Mean, Pooling::Last] {
+        for pooling in [Pooling::Cls, Pooling::Mean, Pooling::Max, Pooling::Last] {
             let right = vectors(9, false, pooling);
             close(&vectors(9, true, pooling), &right, &format!("{pooling:?} on {device:?}"));
             close(&vectors(13, true, pooling), &right, &format!("{pooling:?}, longer, {device:?}"));

@@ -21,6 +21,7 @@ mod layer_norm;
 mod linear_cross_entropy;
 mod linear_sample;
 mod matmul;
+mod max_pool;
 mod max_sim;
 mod mean_pool;
 mod reduce;

@@ -37,6 +37,7 @@ pub mod matmul;
 pub mod matmul_cooperative;
 pub mod matmul_software;
 pub mod matmul_vec4;
+pub mod max_pool;
 pub mod max_sim;
 pub mod mean_pool;
 pub mod reduce;

@@ -24,6 +24,7 @@ mod linear;
 mod linear_cross_entropy;
 mod linear_sample;
 mod matmul;
+mod max_pool;
 mod max_sim;
 mod mean_pool;
 mod product;
@@ -58,6 +59,7 @@ pub use linear_cross_entropy::{
 };
 pub use linear_sample::linear_sample;
 pub use matmul::{Transpose, matmul};
+pub use max_pool::max_pool;
 pub use max_sim::{MaxSim, Pairs, max_sim};
 pub use mean_pool::mean_pool;
 pub use reduce::{mean, sum};

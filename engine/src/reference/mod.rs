@@ -33,6 +33,7 @@ pub mod layer_norm;
 pub mod linear_cross_entropy;
 pub mod linear_sample;
 pub mod matmul;
+pub mod max_pool;
 pub mod max_sim;
 pub mod mean_pool;
 mod real;

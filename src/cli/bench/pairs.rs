@@ -1,6 +1,8 @@
 //! The fused kernels against the same mathematics in plain ops: what fusing saves of time and of memory.
 
-use wgrad_engine::ops::{self, Contrastive, Targets, Transpose, Visibility};
+use wgrad_engine::ops::{
+    self, Contrastive, Distances, MaxSim, Pairs, Targets, Transpose, Visibility,
+};
 use wgrad_engine::testing::normal;
 use wgrad_engine::{Device, Tensor};
 
@@ -31,9 +33,12 @@ pub fn pairs(device: &Device) -> Vec<Pair> {
     let mut pairs = vec![
         attention([8, 128, 12, 64]),
         attention([8, 512, 12, 64]),
+        attention_relative([4, 128, 12, 64]),
+        attention_relative([1, 512, 12, 64]),
         linear_cross_entropy([1024, 768, 30_522]),
         contrastive([2048, 768]),
         token_max_pool([8, 128, 128, 30_522]),
+        max_sim([32, 32, 64, 180, 128]),
         attention([1, 4096, 2, 64]),
         linear_cross_entropy([8192, 128, 30_522]),
         token_max_pool([64, 128, 128, 30_522]),
@@ -71,6 +76,52 @@ fn attention([b, t, a, d]: [usize; 4]) -> Pair {
                 let scores = ops::matmul(&q, &k, Transpose::Right); // [B·A, T, T]
                 let weights = ops::softmax(&ops::scale(&scores, 1.0 / (d as f32).sqrt()));
                 drop(ops::matmul(&weights, &v, Transpose::Neither).backward_with(&dy));
+            })
+        }),
+    }
+}
+
+/// With scores by distance; the plain side shifts all of them, row by row, as XLNet's own code does. Biases are 0, and
+/// the plain side leaves them out.
+fn attention_relative([b, t, a, d]: [usize; 4]) -> Pair {
+    Pair {
+        name: "attention_relative",
+        shape: format!("B {b}, T {t}, A {a}, D {d}"),
+        plain_is: "two matmul, split twice, add, scale, softmax, matmul",
+        matrix_bytes: 4 * (2 * b * a * t * t) as u64,
+        fused: Box::new(move |device| {
+            let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b, t, a, d], seed));
+            let table = leaf(device, [2 * t, a, d], 5);
+            let bias = Tensor::f32(device, [a, d], &vec![0.0; a * d]);
+            let dy = leaf(device, [b, t, a, d], 4).detach();
+            Box::new(move || {
+                let distances = Distances {
+                    table: &table,
+                    content_bias: &bias,
+                    distance_bias: &bias,
+                    places: None,
+                };
+                let all = Visibility::all();
+                let y = ops::attention_relative(&q, &k, &v, &distances, None, &all, None);
+                drop(y.backward_with(&dy));
+            })
+        }),
+        plain: Box::new(move |device| {
+            let q = leaf(device, [a, b * t, d], 1);
+            let [k, v] = [2, 3].map(|seed| leaf(device, [a * b, t, d], seed));
+            let table = leaf(device, [a, 2 * t, d], 5);
+            let dy = leaf(device, [a * b, t, d], 4).detach();
+            Box::new(move || {
+                let content = ops::matmul(&q.reshape([a * b, t, d]), &k, Transpose::Right); // [A·B, T, T]
+                let far = ops::matmul(&q, &table, Transpose::Right); // [A, B·T, 2·T]
+                // Row i of T begins T − i further on: without the first T, rows of one less.
+                let far = far.reshape([a * b, 2 * t * t]);
+                let far = ops::split(&far, 1, &[t, 2 * t * t - t]).swap_remove(1);
+                let far = far.reshape([a * b, t, 2 * t - 1]);
+                let far = ops::split(&far, 2, &[t, t - 1]).swap_remove(0);
+                let scores = ops::scale(&ops::add(&content, &far), 1.0 / (d as f32).sqrt());
+                let y = ops::matmul(&ops::softmax(&scores), &v, Transpose::Neither);
+                drop(y.backward_with(&dy));
             })
         }),
     }
@@ -148,8 +199,7 @@ fn contrastive([m, d]: [usize; 2]) -> Pair {
     }
 }
 
-/// No plain op takes a maximum over an axis: the plain side is the logits and their products back alone, which any
-/// composition has to do as well.
+/// All logits, then the largest of each column; the way back is dense.
 fn token_max_pool([b, t, h, v]: [usize; 4]) -> Pair {
     let inputs = move |device: &Device| {
         [leaf(device, [b, t, h], 1), leaf(device, [v, h], 2), leaf(device, [v], 3)]
@@ -157,7 +207,7 @@ fn token_max_pool([b, t, h, v]: [usize; 4]) -> Pair {
     Pair {
         name: "token_max_pool",
         shape: format!("B {b}, T {t}, H {h}, V {v}"),
-        plain_is: "linear alone, its backward dense: no maximum yet",
+        plain_is: "linear, max_pool",
         matrix_bytes: 4 * (b * t * v) as u64,
         fused: Box::new(move |device| {
             let [hidden, weight, bias] = inputs(device);
@@ -170,9 +220,46 @@ fn token_max_pool([b, t, h, v]: [usize; 4]) -> Pair {
         }),
         plain: Box::new(move |device| {
             let [hidden, weight, bias] = inputs(device);
-            let dlogits = leaf(device, [b, t, v], 5).detach();
+            let lengths = Tensor::u32(device, [b], &vec![t as u32; b]);
+            let dz = leaf(device, [b, v], 4).detach();
             Box::new(move || {
-                drop(ops::linear(&hidden, &weight, Some(&bias)).backward_with(&dlogits))
+                let logits = ops::linear(&hidden, &weight, Some(&bias)); // [B, T, V]
+                drop(ops::max_pool(&logits, &lengths).backward_with(&dz));
+            })
+        }),
+    }
+}
+
+/// Every query of S tokens with every document of T.
+fn max_sim([m, s, n, t, d]: [usize; 5]) -> Pair {
+    let inputs = move |device: &Device| [leaf(device, [m, s, d], 1), leaf(device, [n, t, d], 2)];
+    Pair {
+        name: "max_sim",
+        shape: format!("M {m}, S {s}, N {n}, T {t}, D {d}"),
+        plain_is: "matmul, max_pool, mean_pool, scale",
+        matrix_bytes: 4 * (m * s * n * t) as u64,
+        fused: Box::new(move |device| {
+            let [queries, documents] = inputs(device);
+            let dscores = leaf(device, [m, n], 3).detach();
+            Box::new(move || {
+                let options = MaxSim { pairs: Pairs::All, query_mask: None, document_mask: None };
+                let scores = ops::max_sim(&queries, &documents, &options);
+                drop(scores.backward_with(&dscores));
+            })
+        }),
+        plain: Box::new(move |device| {
+            let [queries, documents] = inputs(device);
+            let dscores = leaf(device, [n * m, 1], 3).detach();
+            let lengths = |texts: usize, tokens: usize| {
+                Tensor::u32(device, [texts], &vec![tokens as u32; texts])
+            };
+            let (of_documents, of_queries) = (lengths(n, t), lengths(n * m, s));
+            Box::new(move || {
+                let rows = [documents.reshape([n * t, d]), queries.reshape([m * s, d])];
+                let all = ops::matmul(&rows[0], &rows[1], Transpose::Right); // [N·T, M·S]
+                let best = ops::max_pool(&all.reshape([n, t, m * s]), &of_documents);
+                let means = ops::mean_pool(&best.reshape([n * m, s, 1]), &of_queries);
+                drop(ops::scale(&means, s as f32).backward_with(&dscores));
             })
         }),
     }
