@@ -4,10 +4,14 @@
 // variant   layer_norm
 // source    as shaders/layer_norm.wgsl
 // shapes    N rows of C channels as Q = C/4 quads, row-major
-// work      one lane a row, no workgroup memory and no barrier; dispatch ⌈N/32⌉ workgroups over x and y;
-//           backward_params: a lane per quad and strip, dispatch (⌈Q/64⌉, strips, 1); sum_params: (⌈Q/64⌉, 1, 1)
-// cost      as shaders/layer_norm.wgsl
-// uses      shared/philox.wgsl, shared/dropout.wgsl
+// work      one lane a row, no workgroup memory and no barrier; of γ and β a lane reads every fourth quad for its
+//           neighbours; dispatch ⌈N/32⌉ workgroups over x and y; backward_params: a lane per four quads and strip, dispatch
+//           (⌈Q/64⌉, strips, 1); sum_params: a lane per quad, (⌈Q/64⌉, 1, 1)
+// cost      as shaders/layer_norm.wgsl; words that an element reads or writes (llvmpipe loops over lanes for each): forward
+//           3.5, forward_residual 5.5, backward 5.5, backward_dropout 6.5, backward_params 2.3
+// limits    subgroups of a multiple of 4 lanes
+// numerics  the variance as in shared/spread.wgsl
+// uses      shared/spread.wgsl, shared/philox.wgsl, shared/dropout.wgsl
 
 struct Params {
     rows: u32,          // N
@@ -50,160 +54,208 @@ fn keep(row: u32, quad: u32) -> vec4f {
     );
 }
 
-fn sum_vec4(value: vec4f) -> f32 {
-    return (value.x + value.y) + (value.z + value.w);
+// What each of STEP lanes has.
+fn pass_round(own: vec4f) -> array<vec4f, STEP> {
+    return array<vec4f, STEP>(
+        subgroupBroadcast(own, 0u), subgroupBroadcast(own, 1u), subgroupBroadcast(own, 2u), subgroupBroadcast(own, 3u),
+    );
+}
+
+struct Lane {
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) index: u32,
+    @builtin(subgroup_invocation_id) in_subgroup: u32,
+}
+
+// A row as its lane sees it. STEP lanes read γ and β for each other, so all walk, but past the last row they own nothing.
+struct Row {
+    i: u32,
+    start: u32,  // of quad 0
+    own: u32,    // quads: Q, or 0 past the last row
+    quads: u32,  // Q
+    place: u32,  // among the STEP lanes
+}
+
+fn row_of(lane: Lane) -> Row {
+    let i = (lane.group.y * lane.groups.x + lane.group.x) * LANES + lane.index;
+    let quads = params.channels / 4u;
+    return Row(i, i * quads, select(0u, quads, i < params.rows), quads, lane.in_subgroup % STEP);
+}
+
+// Four quads of γ from q.
+fn gammas(row: Row, q: u32) -> array<vec4f, STEP> {
+    return pass_round(gamma[min(q + row.place, row.quads - 1u)]);
+}
+
+// Four quads of β from q.
+fn betas(row: Row, q: u32) -> array<vec4f, STEP> {
+    return pass_round(beta[min(q + row.place, row.quads - 1u)]);
+}
+
+// Keeps μ and r.
+fn note_moments(row: Row, spread: Spread) -> vec2f {
+    let m = vec2f(spread.mean, inverseSqrt(spread.squares / f32(params.channels) + params.epsilon));
+    if row.own > 0u {
+        moments[row.i] = m;
+    }
+    return m;
 }
 
 @compute @workgroup_size(LANES)
-fn forward(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = (group.y * groups.x + group.x) * LANES + lane;
-    if row >= params.rows {
-        return;
+fn forward(lane: Lane) {
+    let row = row_of(lane);
+    var spread = Spread();
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var values: array<vec4f, STEP>;
+        for (var i = 0u; i < STEP; i++) {
+            if q + i < row.own {
+                values[i] = vec4f(x[row.start + q + i]);
+            }
+        }
+        spread = merge(spread, values, row.quads - q);
     }
-    let quads = params.channels / 4u;
-    let start = row * quads;
-    let c_len = f32(params.channels);
-
-    var sum = vec4f();
-    for (var q = 0u; q < quads; q++) {
-        sum += vec4f(x[start + q]);
+    let m = note_moments(row, spread);
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var gain = gammas(row, q);
+        var shift = betas(row, q);
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                y[at] = Element4(gain[i] * ((vec4f(x[at]) - m.x) * m.y) + shift[i]);
+            }
+        }
     }
-    let mu = sum_vec4(sum) / c_len;
-
-    var squares = vec4f();
-    for (var q = 0u; q < quads; q++) {
-        let centred = vec4f(x[start + q]) - mu;
-        squares += centred * centred;
-    }
-    let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
-
-    for (var q = 0u; q < quads; q++) {
-        y[start + q] = Element4(gamma[q] * ((vec4f(x[start + q]) - mu) * r) + beta[q]);
-    }
-    moments[row] = vec2f(mu, r);
 }
 
 @compute @workgroup_size(LANES)
-fn forward_residual(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = (group.y * groups.x + group.x) * LANES + lane;
-    if row >= params.rows {
-        return;
-    }
-    let quads = params.channels / 4u;
-    let start = row * quads;
-    let c_len = f32(params.channels);
-
-    var sum = vec4f();
-    for (var q = 0u; q < quads; q++) {
-        var value = vec4f(x[start + q]);
-        if params.threshold > 0u {
-            value *= keep(row, q);
+fn forward_residual(lane: Lane) {
+    let row = row_of(lane);
+    var spread = Spread();
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var values: array<vec4f, STEP>;
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                var value = vec4f(x[at]);
+                if params.threshold > 0u {
+                    value *= keep(row.i, q + i);
+                }
+                if params.has_residual == 1u {
+                    value += vec4f(residual[at]);
+                }
+                let kept = Element4(value);
+                h[at] = kept;
+                values[i] = vec4f(kept);
+            }
         }
-        if params.has_residual == 1u {
-            value += vec4f(residual[start + q]);
+        spread = merge(spread, values, row.quads - q);
+    }
+    let m = note_moments(row, spread);
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var gain = gammas(row, q);
+        var shift = betas(row, q);
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                y[at] = Element4(gain[i] * ((vec4f(h[at]) - m.x) * m.y) + shift[i]);
+            }
         }
-        h[start + q] = Element4(value);
-        sum += value;
     }
-    let mu = sum_vec4(sum) / c_len;
-
-    var squares = vec4f();
-    for (var q = 0u; q < quads; q++) {
-        let centred = vec4f(h[start + q]) - mu;
-        squares += centred * centred;
-    }
-    let r = inverseSqrt(sum_vec4(squares) / c_len + params.epsilon);
-
-    for (var q = 0u; q < quads; q++) {
-        y[start + q] = Element4(gamma[q] * ((vec4f(h[start + q]) - mu) * r) + beta[q]);
-    }
-    moments[row] = vec2f(mu, r);
 }
 
-// mean(g) and mean(g ⊙ x̂) of a row.
-fn backward_means(row: u32, quads: u32) -> vec2f {
-    let start = row * quads;
-    let m = moments[row];
+// What the gradient of a row needs of the whole row.
+struct Means {
+    mu: f32,
+    r: f32,
+    g: f32,       // mean(g)
+    g_xhat: f32,  // mean(g ⊙ x̂)
+}
+
+fn means_of(row: Row) -> Means {
+    let m = moments[min(row.i, params.rows - 1u)];
     var sum_g = vec4f();
     var sum_g_xhat = vec4f();
-    for (var q = 0u; q < quads; q++) {
-        let g = gamma[q] * vec4f(dy[start + q]);
-        sum_g += g;
-        sum_g_xhat += g * ((vec4f(h[start + q]) - m.x) * m.y);
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var gain = gammas(row, q);
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                let g = gain[i] * vec4f(dy[at]);
+                sum_g += g;
+                sum_g_xhat += g * ((vec4f(h[at]) - m.x) * m.y);
+            }
+        }
     }
-    return vec2f(sum_vec4(sum_g), sum_vec4(sum_g_xhat)) / f32(params.channels);
+    let c_len = f32(params.channels);
+    return Means(m.x, m.y, sum_vec4(sum_g) / c_len, sum_vec4(sum_g_xhat) / c_len);
+}
+
+// dh of the quad at `at`.
+fn gradient(gain: vec4f, at: u32, means: Means) -> vec4f {
+    let xhat = (vec4f(h[at]) - means.mu) * means.r;
+    return means.r * (gain * vec4f(dy[at]) - means.g - xhat * means.g_xhat);
 }
 
 @compute @workgroup_size(LANES)
-fn backward(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = (group.y * groups.x + group.x) * LANES + lane;
-    if row >= params.rows {
-        return;
-    }
-    let quads = params.channels / 4u;
-    let start = row * quads;
-    let means = backward_means(row, quads);
-    let m = moments[row];
-    for (var q = 0u; q < quads; q++) {
-        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
-        dh[start + q] = Element4(m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y));
+fn backward(lane: Lane) {
+    let row = row_of(lane);
+    let means = means_of(row);
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var gain = gammas(row, q);
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                dh[at] = Element4(gradient(gain[i], at, means));
+            }
+        }
     }
 }
 
 @compute @workgroup_size(LANES)
-fn backward_dropout(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = (group.y * groups.x + group.x) * LANES + lane;
-    if row >= params.rows {
-        return;
-    }
-    let quads = params.channels / 4u;
-    let start = row * quads;
-    let means = backward_means(row, quads);
-    let m = moments[row];
-    for (var q = 0u; q < quads; q++) {
-        let xhat = (vec4f(h[start + q]) - m.x) * m.y;
-        let gradient = m.y * (gamma[q] * vec4f(dy[start + q]) - means.x - xhat * means.y);
-        dh[start + q] = Element4(gradient);
-        dx[start + q] = Element4(gradient * keep(row, q));
+fn backward_dropout(lane: Lane) {
+    let row = row_of(lane);
+    let means = means_of(row);
+    for (var q = 0u; q < row.quads; q += STEP) {
+        var gain = gammas(row, q);
+        for (var i = 0u; i < STEP; i++) {
+            let at = row.start + q + i;
+            if q + i < row.own {
+                let value = gradient(gain[i], at, means);
+                dh[at] = Element4(value);
+                dx[at] = Element4(value * keep(row.i, q + i));
+            }
+        }
     }
 }
 
-// The sums of one strip of rows.
-@compute @workgroup_size(COLUMN_LANES)
+// The sums of one strip of rows. Four neighbouring quads are a line of the cache, and share what is read of their row.
+@compute @workgroup_size(COLUMN_LANES / STEP)
 fn backward_params(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let quads = params.channels / 4u;
-    let q = group.x * COLUMN_LANES + lane;
+    let q = group.x * COLUMN_LANES + lane * STEP;
     if q >= quads {
         return;
     }
     let first = group.y * params.strip_rows;
     let end = min(first + params.strip_rows, params.rows);
-    var sum_gamma = vec4f();
-    var sum_beta = vec4f();
+    var sum_gamma: array<vec4f, STEP>;
+    var sum_beta: array<vec4f, STEP>;
     for (var row = first; row < end; row++) {
         let m = moments[row];
-        let gradient = vec4f(dy[row * quads + q]);
-        sum_gamma += gradient * ((vec4f(h[row * quads + q]) - m.x) * m.y);
-        sum_beta += gradient;
+        for (var i = 0u; i < STEP; i++) {
+            let at = row * quads + min(q + i, quads - 1u);
+            let gradient = vec4f(dy[at]);
+            sum_gamma[i] += gradient * ((vec4f(h[at]) - m.x) * m.y);
+            sum_beta[i] += gradient;
+        }
     }
-    partial_dgamma[group.y * quads + q] = sum_gamma;
-    partial_dbeta[group.y * quads + q] = sum_beta;
+    for (var i = 0u; i < STEP; i++) {
+        if q + i < quads {
+            partial_dgamma[group.y * quads + q + i] = sum_gamma[i];
+            partial_dbeta[group.y * quads + q + i] = sum_beta[i];
+        }
+    }
 }
 
 // The sums of all strips, in their order.

@@ -9,6 +9,7 @@ pub use crate::params::layer_norm::{Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/spread.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/shared/dropout.wgsl"),
     include_str!("../../../shaders/layer_norm_rows.wgsl"),
@@ -242,7 +243,7 @@ impl Kernel for BackwardParams<'_> {
     const STEM: &'static str = "layer_norm_rows";
     const ENTRY: &'static str = "backward_params";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const WORKGROUP: [u32; 3] = [16, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {

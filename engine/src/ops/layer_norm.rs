@@ -123,8 +123,21 @@ enum Variant {
     Scalar,
     /// A multiple of 4: loads four times as wide.
     Quads,
-    /// The same on a software adapter: a lane per row, no barrier.
+    /// The same on a software adapter with subgroups: a lane per row, no barrier.
     Rows,
+}
+
+impl Variant {
+    fn new(device: &Device, channels: usize) -> Self {
+        // Lanes of `Rows` read γ and β for their neighbours, by fours.
+        let lanes = device.limits().subgroup;
+        let by_rows = device.is_software() && lanes.is_some_and(|lanes| lanes.is_multiple_of(4));
+        match (channels.is_multiple_of(4), by_rows) {
+            (false, _) => Self::Scalar,
+            (true, false) => Self::Quads,
+            (true, true) => Self::Rows,
+        }
+    }
 }
 
 struct Plan {
@@ -149,11 +162,7 @@ macro_rules! run {
 impl Plan {
     fn new(x: &Tensor, rows: usize, channels: usize) -> Self {
         let device = x.device();
-        let variant = match (channels.is_multiple_of(4), device.is_software()) {
-            (false, _) => Variant::Scalar,
-            (true, false) => Variant::Quads,
-            (true, true) => Variant::Rows,
-        };
+        let variant = Variant::new(device, channels);
         Self { device: device.clone(), format: x.format(), rows, channels, variant }
     }
 
