@@ -54,29 +54,18 @@ struct State {
 impl Gpu {
     pub(super) fn open(adapter: &wgpu::Adapter, options: Options) -> Result<Self, Error> {
         let info = adapter.get_info();
-        let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, (one, _)| all | *one);
-        let fragments = FORMATS.map(|format| Fragments::of(adapter, format));
-        let experiment = fragments.iter().any(Option::is_some);
-        let experimental_features = if experiment {
-            // SAFETY: the one experimental feature is that of fragments, which run only where the adapter lists them and
-            // a product of theirs came out right.
-            unsafe { wgpu::ExperimentalFeatures::enabled() }
+        let listed = FORMATS.map(|format| Fragments::of(adapter, format));
+        // What is experimental must not cost a device that works without it.
+        let opened = if listed == [None; 2] {
+            request(adapter, false).map(|pair| (pair, listed))
         } else {
-            wgpu::ExperimentalFeatures::disabled()
+            let with = request(adapter, true).map(|pair| (pair, listed));
+            with.or_else(|_| request(adapter, false).map(|pair| (pair, [None; 2])))
         };
-        let cooperative = if experiment { fragments::FEATURE } else { wgpu::Features::empty() };
-        let descriptor = wgpu::DeviceDescriptor {
-            label: Some("wgrad"),
-            required_features: adapter.features() & wanted | cooperative,
-            experimental_features,
-            required_limits: adapter.limits(),
-            memory_hints: wgpu::MemoryHints::Performance,
-            ..Default::default()
-        };
-        let (device, queue) =
-            pollster::block_on(adapter.request_device(&descriptor)).map_err(|error| {
-                Error::Refused { adapter: info.name.clone(), reason: error.to_string() }
-            })?;
+        let ((device, queue), fragments) = opened.map_err(|error| Error::Refused {
+            adapter: info.name.clone(),
+            reason: error.to_string(),
+        })?;
         let failure = Arc::new(Mutex::new(None));
         note_failures(&device, &failure);
         let limits = device.limits();
@@ -113,14 +102,32 @@ impl Gpu {
         })
     }
 
-    /// The fragments of `format`, if the adapter has them and `prove`, asked once, finds their products right.
-    pub(super) fn fragments(
+    /// The fragments of `format` that the adapter says it multiplies.
+    pub(super) fn listed_fragments(&self, format: Format) -> Option<Fragments> {
+        self.fragments[format as usize]
+    }
+
+    /// The fragments of `format`, if the adapter has them and the driver takes what `launch` runs, once, and `judge` finds
+    /// it right.
+    pub(super) fn fragments<R>(
         &self,
         format: Format,
-        prove: impl FnOnce(Fragments) -> bool,
+        launch: impl FnOnce(Fragments) -> R,
+        judge: impl FnOnce(R) -> bool,
     ) -> Option<Fragments> {
         let fragments = self.fragments[format as usize]?;
-        self.proofs[format as usize].get_or_init(|| prove(fragments)).then_some(fragments)
+        // A driver that refuses the kernel is one that cannot multiply them, and no reason to stop. The batch that it spoils
+        // holds nothing else, and is not waited for.
+        let prove = || {
+            self.flush();
+            let validation = self.device.push_error_scope(wgpu::ErrorFilter::Validation);
+            let internal = self.device.push_error_scope(wgpu::ErrorFilter::Internal);
+            let launched = launch(fragments);
+            self.flush();
+            let refusals = [internal, validation].map(|scope| pollster::block_on(scope.pop()));
+            refusals.iter().all(Option::is_none) && judge(launched)
+        };
+        self.proofs[format as usize].get_or_init(prove).then_some(fragments)
     }
 
     /// FLOPs of one submission: about a tenth of a second on the device, well below any watchdog.
@@ -285,6 +292,30 @@ impl Gpu {
         // A thrown error may unwind through a lock; the caches behind it are still whole.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Opens the adapter with the features that kernels use, with fragments or without.
+fn request(
+    adapter: &wgpu::Adapter,
+    with_fragments: bool,
+) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
+    let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, (one, _)| all | *one);
+    let (fragments, experimental_features) = if with_fragments {
+        // SAFETY: fragments are the one experimental feature, and run only where the adapter lists them and a product of
+        // theirs came out right.
+        (fragments::FEATURE, unsafe { wgpu::ExperimentalFeatures::enabled() })
+    } else {
+        (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled())
+    };
+    let descriptor = wgpu::DeviceDescriptor {
+        label: Some("wgrad"),
+        required_features: adapter.features() & wanted | fragments,
+        experimental_features,
+        required_limits: adapter.limits(),
+        memory_hints: wgpu::MemoryHints::Performance,
+        ..Default::default()
+    };
+    pollster::block_on(adapter.request_device(&descriptor))
 }
 
 fn note_failures(device: &wgpu::Device, failure: &Arc<Mutex<Option<Error>>>) {

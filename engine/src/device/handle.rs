@@ -123,15 +123,24 @@ impl Device {
         }
     }
 
-    /// The fragments of `format`, if the adapter multiplies them and `prove`, asked once a device, finds that it does so
-    /// rightly: some drivers list what they compute wrongly.
-    pub fn fragments(
+    /// The fragments of `format` that the adapter says it multiplies.
+    pub fn listed_fragments(&self, format: Format) -> Option<Fragments> {
+        match &self.inner.backend {
+            Backend::Gpu(gpu) => gpu.listed_fragments(format),
+            Backend::Cpu { .. } => None,
+        }
+    }
+
+    /// The fragments of `format`, if the adapter multiplies them and the test of it, made once a device, comes out right: some
+    /// drivers list what they refuse or compute wrongly. `launch` runs kernels without reading, `judge` reads.
+    pub fn fragments<R>(
         &self,
         format: Format,
-        prove: impl FnOnce(Fragments) -> bool,
+        launch: impl FnOnce(Fragments) -> R,
+        judge: impl FnOnce(R) -> bool,
     ) -> Option<Fragments> {
         match &self.inner.backend {
-            Backend::Gpu(gpu) => gpu.fragments(format, prove),
+            Backend::Gpu(gpu) => gpu.fragments(format, launch, judge),
             Backend::Cpu { .. } => None,
         }
     }

@@ -172,8 +172,7 @@ impl Product {
         };
         let fills = |tiles: usize| tiles * shares(tiles) >= FULL / 2;
         if self.is_aligned() {
-            let fragments =
-                device.fragments(format, |fragments| multiplies(device, format, fragments));
+            let fragments = proven_fragments(device, format);
             let side = fragments.map(|fragments| fragments.side as usize);
             if let Some(side) = side.filter(|side| fills(tiles(8 * side))) {
                 return (Variant::Cooperative(side), shares(tiles(8 * side)));
@@ -218,29 +217,38 @@ impl Product {
     }
 }
 
-/// Whether a product by `fragments` comes out right to the last bit: whole numbers, ragged tiles, a K of two steps and a half.
-fn multiplies(device: &Device, format: Format, fragments: Fragments) -> bool {
-    let tile = 8 * fragments.side as usize;
-    let [rows, columns, inner] = [tile + 4, tile + 12, 5 * tile / 8];
+/// The fragments of `format` that `device` multiplies rightly to the last bit: whole numbers, ragged tiles, a K of two steps
+/// and a half.
+fn proven_fragments(device: &Device, format: Format) -> Option<Fragments> {
     let number = |seed: usize| move |at: usize| ((at * 37 + at / 11 * seed) % 7) as f32 - 3.0;
     let (a_at, b_at) = (number(5), number(3));
-    let operand = |words: usize, at: &dyn Fn(usize) -> f32| {
-        let values: Vec<f32> = (0..words).map(at).collect();
-        super::cast(&Tensor::f32(device, [words], &values), format)
+    let sides = |side: usize| [8 * side + 4, 8 * side + 12, 5 * side];
+    let launch = |fragments: Fragments| {
+        let side = fragments.side as usize;
+        let [rows, columns, inner] = sides(side);
+        let operand = |words: usize, at: &dyn Fn(usize) -> f32| {
+            let values: Vec<f32> = (0..words).map(at).collect();
+            super::cast(&Tensor::f32(device, [words], &values), format)
+        };
+        let (a, b) = (operand(rows * inner, &a_at), operand(inner * columns, &b_at));
+        let product = Product::new([rows, columns, inner], [inner, 1], [columns, 1]);
+        let mut wide = device.buffer(rows * columns);
+        let launch = product.launch(Variant::Cooperative(side), 1);
+        let params = product.params(1, &Finish::Plain);
+        let (a, b) = (a.buffer(), b.buffer());
+        device.run(matmul_cooperative::ForwardWide { params, a, b, wide: &mut wide }, launch);
+        (side, wide)
     };
-    let (a, b) = (operand(rows * inner, &a_at), operand(inner * columns, &b_at));
-    let product = Product::new([rows, columns, inner], [inner, 1], [columns, 1]);
-    let mut wide = device.buffer(rows * columns);
-    let launch = product.launch(Variant::Cooperative(fragments.side as usize), 1);
-    let params = product.params(1, &Finish::Plain);
-    let (a, b) = (a.buffer(), b.buffer());
-    device.run(matmul_cooperative::ForwardWide { params, a, b, wide: &mut wide }, launch);
-    let sum = |at: usize| -> f32 {
-        let (row, column) = (at / columns, at % columns);
-        (0..inner).map(|k| a_at(row * inner + k) * b_at(k * columns + column)).sum()
+    let judge = |(side, wide): (usize, Buffer)| {
+        let [_, columns, inner] = sides(side);
+        let sum = |at: usize| -> f32 {
+            let (row, column) = (at / columns, at % columns);
+            (0..inner).map(|k| a_at(row * inner + k) * b_at(k * columns + column)).sum()
+        };
+        let found = device.read_f32(&wide);
+        found.iter().enumerate().all(|(at, &value)| value == sum(at))
     };
-    let found = device.read_f32(&wide);
-    found.iter().enumerate().all(|(at, &value)| value == sum(at))
+    device.fragments(format, launch, judge)
 }
 
 /// The sum of `count` matrices of `words` each that lie one after another, in order.
@@ -271,7 +279,7 @@ fn sum_matrices_into(device: &Device, matrices: &Buffer, count: usize, c: &mut B
 
 #[cfg(test)]
 mod tests {
-    use super::multiplies;
+    use super::proven_fragments;
     use crate::device::Format;
     use crate::testing::devices;
 
@@ -279,9 +287,9 @@ mod tests {
     fn listed_fragments_multiply() {
         for device in devices() {
             for format in [Format::Word, Format::Half] {
-                let fragments = device.fragments(format, |_| true);
-                if let Some(fragments) = fragments {
-                    assert!(multiplies(&device, format, fragments), "{device:?} {fragments:?}");
+                if let Some(listed) = device.listed_fragments(format) {
+                    let proven = proven_fragments(&device, format);
+                    assert_eq!(proven, Some(listed), "{device:?} {format:?}");
                 }
             }
         }
