@@ -2,7 +2,7 @@
 //!
 //! The f32 ops are held to their f64 twins elsewhere, so this is the other half of the proof.
 
-use wgrad_engine::device::Format;
+use wgrad_engine::device::{Format, Options};
 use wgrad_engine::ops::{self, Gelu, Rows, Visibility};
 use wgrad_engine::random::Dropout;
 use wgrad_engine::testing::{assert_close, devices, normal, wide};
@@ -120,4 +120,18 @@ fn attention_keeps_its_sums_in_f32() {
             ops::attention(&x[0], &x[1], &x[2], &masked, Some(&dropout))
         });
     }
+}
+
+/// A profile tells bytes as they lie: 3 · n elements of two bytes, where f32 has four.
+#[test]
+fn f16_moves_half_the_words() {
+    let options = Options { profile: true, ..Options::default() };
+    let device = Device::cpu_with(options);
+    let x = Tensor::f32(&device, [4, 64], &normal(256, 1));
+    let half = ops::cast(&x, Format::Half);
+    let (whole, stored) = (ops::add(&x, &x), ops::add(&half, &half));
+    assert_eq!((whole.format(), stored.format()), (Format::Word, Format::Half));
+    let events = device.take_profile().events;
+    let words = |at: usize| events[at].words;
+    assert_eq!([words(0), words(1), words(2)], [256 + 128, 3 * 256, 3 * 128]);
 }

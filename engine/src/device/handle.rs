@@ -219,7 +219,9 @@ impl Device {
         if launch.groups.contains(&0) {
             return;
         }
-        let format = element_format::<K>(&kernel.bindings());
+        let bindings = kernel.bindings();
+        let format = element_format::<K>(&bindings);
+        let launch = launch.as_stored(&bindings);
         let numerics = self.inner.options.check_numerics.then(|| watched(&kernel));
         match &self.inner.backend {
             Backend::Cpu { events, opened } if self.inner.options.profile => {

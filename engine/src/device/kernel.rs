@@ -78,7 +78,7 @@ pub struct Launch {
     pub groups: [u32; 3],
     /// Floating-point operations, for profiles and for the size of submissions.
     pub flops: u64,
-    /// 4-byte words read and written at least once.
+    /// 4-byte words read and written at least once, were everything f32.
     pub words: u64,
 }
 
@@ -109,7 +109,18 @@ impl Launch {
         Self { flops: flops.try_into().unwrap_or(u64::MAX), ..self }
     }
 
-    /// Declares the 4-byte words moved.
+    /// The launch with its words as they lie: f16s take half of one. The share of what is moved that is f16 is taken to be
+    /// the share of what is bound.
+    pub(super) fn as_stored(self, bindings: &[Binding<'_>]) -> Self {
+        let bound = |size: fn(&Buffer) -> usize| -> u128 {
+            bindings.iter().map(|binding| size(binding.buffer) as u128).sum()
+        };
+        let (words, elements) = (bound(Buffer::words), bound(Buffer::elements));
+        let stored = u128::from(self.words) * words / elements.max(1);
+        Self { words: u64::try_from(stored).unwrap_or(u64::MAX), ..self }
+    }
+
+    /// Declares the 4-byte words moved, f16s counted as whole ones.
     pub fn words(self, words: impl TryInto<u64>) -> Self {
         Self { words: words.try_into().unwrap_or(u64::MAX), ..self }
     }

@@ -35,7 +35,7 @@ impl Backward<1> for Saved {
 fn convert(x: &Tensor, format: Format) -> Tensor {
     let (device, elements) = (x.device(), x.shape().elements());
     let params = Params { elements: elements as u32 };
-    let launch = Launch::lanes(elements.div_ceil(4), 256).words(elements + elements / 2);
+    let launch = Launch::lanes(elements.div_ceil(4), 256).words(2 * elements);
     let mut y = device.buffer_of(format, elements);
     match format {
         Format::Half => device.run(Round { params, x: x.buffer(), y: &mut y }, launch),
