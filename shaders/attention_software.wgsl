@@ -6,7 +6,8 @@
 // shapes    as attention
 // work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
 //           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, A, B)
-// cost      as attention; per channel and 512 multiply-adds a lane reads 16 words for scores, 24 for sums, which grow in y
+// cost      as attention; per channel and 512 multiply-adds a lane reads 16 words for scores and 8 for sums; these grow in its
+//           own arrays where D ≤ 64, in y otherwise, which is 16 words more
 // limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers
 // numerics  as attention
 // uses      shared/attention_lanes.wgsl, shared/philox.wgsl
@@ -37,9 +38,13 @@ struct Params {
 @group(0) @binding(7) var<storage, read_write> y: array<f32>;       // [B, T, A, D]
 @group(0) @binding(8) var<storage, read_write> lse: array<f32>;     // [B, A, T]  L, kept for backward
 
-override CHUNKS: u32 = 4u;  // ⌈D/32⌉, which only the tiles of the other variant need to know
+override CHUNKS: u32 = 4u;  // 2 where D ≤ WIDEST, else 4
 
+const WIDEST: u32 = 64u;  // channels that a lane's arrays hold; llvmpipe compiles in the square of it
 const HIDDEN: f32 = -1e30;
+
+// [r][c] of row r of four: Σ z·exp(s − maximum)·v so far.
+alias Sums = array<array<f32, WIDEST>, OWN>;
 
 // Four queries of a lane.
 struct Rows {
@@ -121,7 +126,8 @@ fn weigh_eight(
     for (var j = first; j < first + 8u; j++) {
         let p = select(vec4f(0.0), exp(tile[j] - peak), bit(seen, j));
         total += p;
-        tile[j] = select(vec4f(0.0), params.keep_scale * p, bit(kept, j));
+        // A product: a select of the product would be made again for every channel of v.
+        tile[j] = p * select(vec4f(0.0), vec4f(params.keep_scale), bit(kept, j));
     }
     return total;
 }
@@ -167,11 +173,6 @@ fn load_q(rows: Rows, c: u32) -> vec4f {
     return vec4f(q[at.x], q[at.y], q[at.z], q[at.w]);
 }
 
-fn load_y(rows: Rows, c: u32) -> vec4f {
-    let at = rows.start + vec4u(c);
-    return vec4f(y[at.x], y[at.y], y[at.z], y[at.w]);
-}
-
 fn store_y(rows: Rows, c: u32, value: vec4f) {
     for (var r = 0u; r < OWN; r++) {
         if rows.valid[r] {
@@ -180,12 +181,31 @@ fn store_y(rows: Rows, c: u32, value: vec4f) {
     }
 }
 
-// y / Σ, and the log-sum-exp.
-fn finish(rows: Rows, item: u32, head: u32) {
+fn load_sums(sums: ptr<function, Sums>, rows: Rows, c: u32) -> vec4f {
+    if CHUNKS * 32u <= WIDEST {
+        return vec4f(sums[0][c], sums[1][c], sums[2][c], sums[3][c]);
+    }
+    let at = rows.start + vec4u(c);
+    return vec4f(y[at.x], y[at.y], y[at.z], y[at.w]);
+}
+
+fn store_sums(sums: ptr<function, Sums>, rows: Rows, c: u32, value: vec4f) {
+    if CHUNKS * 32u <= WIDEST {
+        sums[0][c] = value.x;
+        sums[1][c] = value.y;
+        sums[2][c] = value.z;
+        sums[3][c] = value.w;
+    } else {
+        store_y(rows, c, value);
+    }
+}
+
+// y = sums / Σ, and the log-sum-exp.
+fn finish(sums: ptr<function, Sums>, rows: Rows, item: u32, head: u32) {
     let sees = rows.total > vec4f(0.0);
     let total = max(rows.total, vec4f(1e-30));
     for (var c = 0u; c < params.width; c++) {
-        store_y(rows, c, select(vec4f(0.0), load_y(rows, c) / total, sees));
+        store_y(rows, c, select(vec4f(0.0), load_sums(sums, rows, c) / total, sees));
     }
     let note = select(vec4f(1e30), rows.maximum + log(total), sees);
     for (var r = 0u; r < OWN; r++) {
@@ -202,9 +222,13 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
     let i0 = group.x * SUBGROUP * 2u * OWN;
     var upper = rows_from(i0 + 2u * OWN * lane, item, head);
     var lower = rows_from(i0 + 2u * OWN * lane + OWN, item, head);
-    for (var c = 0u; c < params.width; c++) {
-        store_y(upper, c, vec4f(0.0));
-        store_y(lower, c, vec4f(0.0));
+    var upper_sums: Sums;  // zeros
+    var lower_sums: Sums;
+    if CHUNKS * 32u > WIDEST {
+        for (var c = 0u; c < params.width; c++) {
+            store_y(upper, c, vec4f(0.0));
+            store_y(lower, c, vec4f(0.0));
+        }
     }
     let end = seen_by(item, min(i0 + SUBGROUP * 2u * OWN, params.queries) - 1u);
     for (var j0 = 0u; j0 < end; j0 += OTHERS) {
@@ -232,10 +256,12 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
                 v[start[0] + c], v[start[1] + c], v[start[2] + c], v[start[3] + c],
                 v[start[4] + c], v[start[5] + c], v[start[6] + c], v[start[7] + c],
             );
-            store_y(upper, c, add_mixture(&upper_tile, share, upper_scale * load_y(upper, c)));
-            store_y(lower, c, add_mixture(&lower_tile, share, lower_scale * load_y(lower, c)));
+            let upper_sum = upper_scale * load_sums(&upper_sums, upper, c);
+            let lower_sum = lower_scale * load_sums(&lower_sums, lower, c);
+            store_sums(&upper_sums, upper, c, add_mixture(&upper_tile, share, upper_sum));
+            store_sums(&lower_sums, lower, c, add_mixture(&lower_tile, share, lower_sum));
         }
     }
-    finish(upper, item, head);
-    finish(lower, item, head);
+    finish(&upper_sums, upper, item, head);
+    finish(&lower_sums, lower, item, head);
 }

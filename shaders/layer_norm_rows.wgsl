@@ -4,12 +4,12 @@
 // variant   layer_norm
 // source    as shaders/layer_norm.wgsl
 // shapes    N rows of C channels as Q = C/4 quads, row-major
-// work      one lane a row, no workgroup memory and no barrier; of γ and β a lane reads every fourth quad for its
-//           neighbours; dispatch ⌈N/32⌉ workgroups over x and y; backward_params: a lane per four quads and strip, dispatch
-//           (⌈Q/64⌉, strips, 1); sum_params: a lane per quad, (⌈Q/64⌉, 1, 1)
-// cost      as shaders/layer_norm.wgsl; words that an element reads or writes (llvmpipe loops over lanes for each): forward
-//           3.5, forward_residual 5.5, backward 5.5, backward_dropout 6.5, backward_params 2.3
-// limits    subgroups of a multiple of 4 lanes
+// work      one lane a row, no workgroup memory and no barrier; four lanes of a subgroup read γ and β for all; dispatch
+//           ⌈N/32⌉ workgroups over x and y; backward_params: a lane per four quads and strip, dispatch (⌈Q/64⌉, strips, 1);
+//           sum_params: a lane per quad, (⌈Q/64⌉, 1, 1)
+// cost      as shaders/layer_norm.wgsl; words that an element reads or writes, for which llvmpipe loops over the active of
+//           eight lanes: forward 3.25, forward_residual 5.25, backward 5.25, backward_dropout 6.25, backward_params 2.3
+// limits    subgroups of 4 lanes or more
 // numerics  the variance as in shared/spread.wgsl
 // uses      shared/spread.wgsl, shared/philox.wgsl, shared/dropout.wgsl
 
@@ -54,7 +54,7 @@ fn keep(row: u32, quad: u32) -> vec4f {
     );
 }
 
-// What each of STEP lanes has.
+// What each of the first STEP lanes has.
 fn pass_round(own: vec4f) -> array<vec4f, STEP> {
     return array<vec4f, STEP>(
         subgroupBroadcast(own, 0u), subgroupBroadcast(own, 1u), subgroupBroadcast(own, 2u), subgroupBroadcast(own, 3u),
@@ -68,29 +68,37 @@ struct Lane {
     @builtin(subgroup_invocation_id) in_subgroup: u32,
 }
 
-// A row as its lane sees it. STEP lanes read γ and β for each other, so all walk, but past the last row they own nothing.
+// A row as its lane sees it. STEP lanes read γ and β for all, so all walk, but past the last row they own nothing.
 struct Row {
     i: u32,
     start: u32,  // of quad 0
     own: u32,    // quads: Q, or 0 past the last row
     quads: u32,  // Q
-    place: u32,  // among the STEP lanes
+    place: u32,  // in the subgroup
 }
 
 fn row_of(lane: Lane) -> Row {
     let i = (lane.group.y * lane.groups.x + lane.group.x) * LANES + lane.index;
     let quads = params.channels / 4u;
-    return Row(i, i * quads, select(0u, quads, i < params.rows), quads, lane.in_subgroup % STEP);
+    return Row(i, i * quads, select(0u, quads, i < params.rows), quads, lane.in_subgroup);
 }
 
 // Four quads of γ from q.
 fn gammas(row: Row, q: u32) -> array<vec4f, STEP> {
-    return pass_round(gamma[min(q + row.place, row.quads - 1u)]);
+    var own: vec4f;
+    if row.place < STEP && q + row.place < row.quads {
+        own = gamma[q + row.place];
+    }
+    return pass_round(own);
 }
 
 // Four quads of β from q.
 fn betas(row: Row, q: u32) -> array<vec4f, STEP> {
-    return pass_round(beta[min(q + row.place, row.quads - 1u)]);
+    var own: vec4f;
+    if row.place < STEP && q + row.place < row.quads {
+        own = beta[q + row.place];
+    }
+    return pass_round(own);
 }
 
 // Keeps μ and r.

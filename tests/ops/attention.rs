@@ -44,13 +44,15 @@ fn twin_backward_matches_finite_differences() {
 }
 
 /// One short of a tile, one over, every chunk count of the head's width, cross attention, widths off a chunk.
-const SHAPES: [Extents; 6] = [
+const SHAPES: [Extents; 8] = [
     [2, 3, 5, 2, 8],
     [1, 65, 65, 2, 32],
     [2, 33, 70, 1, 64],
     [1, 70, 31, 1, 100],
     [1, 40, 66, 1, 128],
     [3, 64, 64, 1, 36],
+    [1, 130, 70, 1, 40],
+    [1, 66, 130, 1, 72],
 ];
 
 #[test]
@@ -201,13 +203,16 @@ fn kernels_not_chosen_here_match_twin() {
 #[test]
 fn rows_that_see_nothing_are_zero_with_zero_gradients() {
     for device in DEVICES.iter() {
-        let mut problem = Problem::new([2, 3, 5, 1, 8], Hidden::Padding, 0.0);
-        problem.lengths = vec![5, 0];
-        let [y, dq, dk, dv] = problem.run(device);
-        for (values, name) in [(y, "y"), (dq, "dq"), (dk, "dk"), (dv, "dv")] {
-            let (seen, hidden) = values.split_at(values.len() / 2);
-            assert!(seen.iter().all(|x| x.is_finite() && *x != 0.0), "{device:?} {name}");
-            assert!(hidden.iter().all(|x| *x == 0.0), "{device:?} {name}");
+        for width in [8, 64, 72] {
+            let mut problem = Problem::new([2, 3, 5, 1, width], Hidden::Padding, 0.0);
+            problem.lengths = vec![5, 0];
+            let [y, dq, dk, dv] = problem.run(device);
+            for (values, name) in [(y, "y"), (dq, "dq"), (dk, "dk"), (dv, "dv")] {
+                let (seen, hidden) = values.split_at(values.len() / 2);
+                let context = format!("{device:?} {width} {name}");
+                assert!(seen.iter().all(|x| x.is_finite() && *x != 0.0), "{context}");
+                assert!(hidden.iter().all(|x| *x == 0.0), "{context}");
+            }
         }
     }
 }

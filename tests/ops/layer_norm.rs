@@ -265,9 +265,9 @@ macro_rules! run_shader {
     }};
 }
 
-/// Whether lanes can read for each other by fours, or the twin runs.
+/// Whether four lanes can read for others, or the twin runs.
 fn runs_rows(device: &Device) -> bool {
-    device.is_cpu() || device.limits().subgroup.is_some_and(|lanes| lanes.is_multiple_of(4))
+    device.is_cpu() || device.limits().subgroup.is_some_and(|lanes| lanes >= 4)
 }
 
 /// Every shader on every device, also those that the op would not take there.

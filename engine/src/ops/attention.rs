@@ -19,7 +19,7 @@ const CHUNK_CHANNELS: u32 = 32;
 const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
 /// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.
 const EMULATED_SUBGROUP: u32 = 8;
-/// Widest head of the emulated walk that is both: its lanes hold arrays of that many channels.
+/// Widest head of which emulated lanes hold arrays, in the forward and in the walk that is both.
 const EMULATED_WIDTH: u32 = 64;
 /// Rounds of loops, nested ones together, after which llvmpipe leaves all loops of an invocation without a word.
 const EMULATED_ROUNDS: usize = 65_535;
@@ -108,7 +108,7 @@ pub fn attention(
         tiled
             | attention_software::Forward {
                 params: params,
-                constants: Constants { chunks: chunks(device, q.format(), &params) },
+                constants: Constants { chunks: forward_chunks(device, q.format(), &params) },
                 q: q.buffer(),
                 k: k.buffer(),
                 v: v.buffer(),
@@ -326,6 +326,14 @@ fn tiles(rows: usize, params: &Params) -> Launch {
 fn is_emulated(device: &Device, format: Format) -> bool {
     let lanes = device.limits().subgroup;
     device.is_software() && lanes == Some(EMULATED_SUBGROUP) && format == Format::Word
+}
+
+/// As [`chunks`], but the software variant of the forward is compiled twice: narrow heads grow in arrays of the lanes.
+fn forward_chunks(device: &Device, format: Format, params: &Params) -> u32 {
+    if is_emulated(device, format) && params.width <= EMULATED_WIDTH {
+        return EMULATED_WIDTH / CHUNK_CHANNELS;
+    }
+    chunks(device, format, params)
 }
 
 /// ⌈D/32⌉; 4 for the software variants, which take any width and need not be compiled for each.

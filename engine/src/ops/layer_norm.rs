@@ -129,9 +129,9 @@ enum Variant {
 
 impl Variant {
     fn new(device: &Device, channels: usize) -> Self {
-        // Lanes of `Rows` read γ and β for their neighbours, by fours.
-        let lanes = device.limits().subgroup;
-        let by_rows = device.is_software() && lanes.is_some_and(|lanes| lanes.is_multiple_of(4));
+        // Four lanes of `Rows` read γ and β for all of a subgroup.
+        let subgroup = device.limits().subgroup;
+        let by_rows = device.is_software() && subgroup.is_some_and(|lanes| lanes >= 4);
         match (channels.is_multiple_of(4), by_rows) {
             (false, _) => Self::Scalar,
             (true, false) => Self::Quads,
