@@ -235,7 +235,7 @@ fn max_sim([m, s, n, t, d]: [usize; 5]) -> Pair {
     let inputs = move |device: &Device| [leaf(device, [m, s, d], 1), leaf(device, [n, t, d], 2)];
     Pair {
         name: "max_sim",
-        shape: format!("M {m}, S {s}, N {n}, T {t}, D {d}"),
+        shape: format!("{m}·{s} × {n}·{t}, D {d}"),
         plain_is: "matmul, max_pool, mean_pool, scale",
         matrix_bytes: 4 * (m * s * n * t) as u64,
         fused: Box::new(move |device| {
