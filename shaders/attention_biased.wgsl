@@ -9,12 +9,12 @@
 // source    Raffel et al. 2020, arXiv:1910.10683, §2.1; Press et al. 2022, arXiv:2108.12409, §3
 // shapes    B items, T queries, S keys, A heads; β has one matrix [T, S] for all items or one each, and so for heads;
 //           [.., T, S] are the matrices of a chunk: some heads, and some items of each, counted from its first ones
-// work      forward, backward: one workgroup per row of the chunk, dispatch over x and y; backward_bias: one lane per
+// work      forward, backward: ROW_LANES lanes per row of the chunk, dispatch over x and y; backward_bias: one lane per
 //           element of the chunk's part of β; the products with k, v and dy are those of matmul.wgsl
 // cost      a row of forward moves 6·S words, of backward 9·S; backward_bias reads the chunk once; about 10 FLOPs a score
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; what β pushes below −5·10²⁹ is hidden too;
 //           Σp is taken before dropout; dβ is summed in f32, heads first, items within, chunk after chunk
-// uses      shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
+// uses      shared/row_share.wgsl, shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
 
 struct Params {
     queries: u32,      // T
@@ -73,16 +73,13 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let start = row * params.keys;
     let beside = bias_start(own);
     var most = HIDDEN;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        for (var c = j; c < min(j + 4u, params.keys); c++) {
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
+        for (var c = j; c < min(j + 4u, own.keys); c++) {
             let s = score(own, c, weights[start + c], bias[beside + c]);
             weights[start + c] = s;
             most = max(most, s);
@@ -97,26 +94,23 @@ fn backward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let start = row * params.keys;
     let beside = bias_start(own);
     let log_sum = lse[note_of(own)];
     var sum = 0.0;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
         let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
+        for (var c = 0u; c < min(4u, own.keys - j); c++) {
             let at = start + j + c;
             let s = score(own, j + c, weights[at], bias[beside + j + c]);
             sum += share_of_delta(at, s, log_sum, kept[c]);
         }
     }
-    let delta = sum_lanes(lane, sum);
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        for (var c = j; c < min(j + 4u, params.keys); c++) {
+    let delta = sum_row(lane, sum);
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
+        for (var c = j; c < min(j + 4u, own.keys); c++) {
             let p = weights[start + c];
             weights[start + c] = params.keep_scale * max(p, 0.0);
             ds[start + c] -= abs(p) * delta;

@@ -9,10 +9,10 @@
 // source    Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5; the shift: Dai et al. 2019, arXiv:1901.02860, appendix B
 // shapes    B items, T queries, S keys, A heads of D channels; queries are tokens t_i of Q, r has Q + S rows, the first unused;
 //           [.., T, S] are the matrices of a chunk: some heads, and some items of each, counted from its first ones
-// work      one workgroup per row of the chunk, dispatch over x and y; the products with k, r and v are those of matmul.wgsl
+// work      ROW_LANES lanes per row of the chunk, dispatch over x and y; the products with k, r and v are those of matmul.wgsl
 // cost      a row of scores moves 3·S words, of forward 5·S, of backward 7·S + Q; about 10 FLOPs a word
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
+// uses      shared/row_share.wgsl, shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,         // B
@@ -71,14 +71,11 @@ fn scores(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let start = row * params.keys;
     let shift = row * params.distances + first_distance(own);
-    for (var j = lane; j < params.keys; j += LANES) {
+    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
         var score = weights[start + j] + distant[shift + j];
         if params.has_segments != 0u && is_other_segment(own, j) {
             score += slopes[note_of(own)];
@@ -93,14 +90,11 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let start = row * params.keys;
     var most = HIDDEN;
-    for (var j = lane; j < params.keys; j += LANES) {
+    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
         most = max(most, weights[start + j]);
     }
     softmax_row(own, start, lane, most);
@@ -112,26 +106,23 @@ fn backward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let start = row * params.keys;
     let log_sum = lse[note_of(own)];
     var sum = 0.0;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
         let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
+        for (var c = 0u; c < min(4u, own.keys - j); c++) {
             let at = start + j + c;
             sum += share_of_delta(at, weights[at], log_sum, kept[c]);
         }
     }
-    let delta = sum_lanes(lane, sum);
+    let delta = sum_row(lane, sum);
     let begin = first_distance(own);
     let shift = row * params.distances;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
+        for (var c = 0u; c < min(4u, own.keys - j); c++) {
             let at = start + j + c;
             let p = weights[at];
             let g = params.scale * (ds[at] - abs(p) * delta);
@@ -140,8 +131,9 @@ fn backward(
             shifted[shift + begin + j + c] = g;
         }
     }
-    for (var n = lane; n < params.distances; n += LANES) {
-        if n < begin || n >= begin + params.keys {
+    let distances = select(0u, params.distances, own.keys > 0u);
+    for (var n = lane % ROW_LANES; n < distances; n += ROW_LANES) {
+        if n < begin || n >= begin + own.keys {
             shifted[shift + n] = 0.0;
         }
     }

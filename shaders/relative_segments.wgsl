@@ -7,9 +7,9 @@
 // source    Yang et al. 2019, arXiv:1906.08237, §2.5
 // shapes    B items, T queries, S keys, A heads of D channels; [.., T, S] are the matrices of a chunk: some heads, and some
 //           items of each
-// work      backward_rows: one workgroup per row of the chunk, dispatch over x and y; the others: one lane per output
+// work      backward_rows: ROW_LANES lanes per row of the chunk, dispatch over x and y; the others: one lane per output
 // cost      forward D words and 4·D FLOPs an output; a row of backward_rows S words; backward 3 words an output
-// uses      shared/short_rows.wgsl
+// uses      shared/row_share.wgsl, shared/short_rows.wgsl
 
 struct Params {
     batch: u32,       // B
@@ -64,18 +64,15 @@ fn backward_rows(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= rows() {
-        return;
-    }
+    let row = row_at(group, groups, lane);
     let own = row_of(row);
     let segment = query_segments[own.item * params.queries + own.i];
     var sum = 0.0;
-    for (var j = lane; j < params.keys; j += LANES) {
+    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
         sum += select(0.0, ds[row * params.keys + j], segment != key_segments[own.item * params.keys + j]);
     }
-    let total = sum_lanes(lane, sum);
-    if lane == 0u {
+    let total = sum_row(lane, sum);
+    if lane % ROW_LANES == 0u && own.keys > 0u {
         sigma[note_of(own)] = total;
     }
 }

@@ -169,7 +169,7 @@ fn entry_point(out: &mut String, shader: &Shader, entry: &EntryPoint, fast: &str
         ["(", "<"].iter().any(|next| fast.contains(&format!("pub fn {}{next}", entry.name)));
     let path = if is_fast { "cpu" } else { "reference" };
     let generic = if is_fast { "" } else { "::<f32>" };
-    let constants = if shader.constants.is_empty() { "" } else { "&self.constants, " };
+    let constants = if shader.twin_has_constants { "&self.constants, " } else { "" };
     let _ = writeln!(
         out,
         "        crate::{path}::{}::{}{generic}(&self.params, {constants}{}, {});\n    }}\n}}",

@@ -88,6 +88,8 @@ pub struct Shader {
     pub params: Vec<Field>,
     /// `override` constants.
     pub constants: Vec<Field>,
+    /// Whether its twin is given them: not where all are of shared files, which say how lanes divide the work.
+    pub twin_has_constants: bool,
     /// Storage buffers by slot.
     pub bindings: Vec<Binding>,
     /// Entry points in the order of the file.
@@ -178,7 +180,7 @@ impl Shader {
         let constants = module.overrides.iter().map(|(_, constant)| {
             let name = constant.name.clone().unwrap_or_default();
             let scalar = scalar_of(&module, constant.ty).unwrap_or(Scalar::U32);
-            let comment = comment_of(text, &format!("override {name}:"));
+            let comment = comment_of(&source, &format!("override {name}:"));
             Field { name, scalar, comment }
         });
         let constants = constants.collect();
@@ -212,6 +214,7 @@ impl Shader {
             is_cooperative,
             params,
             constants,
+            twin_has_constants: text.lines().any(|line| line.starts_with("override ")),
             bindings,
             entry_points,
         })

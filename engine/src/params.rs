@@ -231,6 +231,13 @@ pub mod attention_biased {
         /// items of the chunk.
         pub some_items: u32,
     }
+
+    /// What a pipeline of `attention_biased` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// a power of two, at most LANES.
+        pub row_lanes: u32,
+    }
 }
 
 /// Uniforms of `shaders/attention_relative.wgsl`.
@@ -280,6 +287,13 @@ pub mod attention_relative {
         pub first_item: u32,
         /// items of the chunk.
         pub some_items: u32,
+    }
+
+    /// What a pipeline of `attention_relative` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// a power of two, at most LANES.
+        pub row_lanes: u32,
     }
 }
 
@@ -781,6 +795,13 @@ pub mod relative_segments {
         /// items of the chunk.
         pub some_items: u32,
     }
+
+    /// What a pipeline of `relative_segments` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// a power of two, at most LANES.
+        pub row_lanes: u32,
+    }
 }
 
 /// Uniforms of `shaders/replace_rows.wgsl`.
@@ -814,6 +835,13 @@ pub mod softmax {
         pub rows: u32,
         /// C.
         pub channels: u32,
+    }
+
+    /// What a pipeline of `softmax` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// a power of two, at most LANES.
+        pub row_lanes: u32,
     }
 }
 

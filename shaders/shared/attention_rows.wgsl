@@ -1,6 +1,6 @@
 // attention_rows — what the kernels that go over whole rows of scores share: visibility, dropout, softmax and its gradient.
 //
-// Needs shared/short_rows.wgsl and shared/philox.wgsl, and of the shader that uses it `params`, `lengths`, `bits`, `key`,
+// Needs shared/row_share.wgsl, shared/short_rows.wgsl and shared/philox.wgsl, and of the shader that uses it `params`, `lengths`, `bits`, `key`,
 // `weights`, `lse`, `ds` and `first_distance`. All loops of a row that write give a lane the same columns, four by four.
 
 const HIDDEN: f32 = -1e30;
@@ -31,24 +31,24 @@ fn is_kept(own: Row, j: u32) -> vec4<bool> {
 
 // s becomes z·p in the row that begins at `start`, and L is kept; `most` is the greatest s of the lane's columns.
 fn softmax_row(own: Row, start: u32, lane: u32, most: f32) {
-    let peak = max_lanes(lane, most);
+    let peak = max_row(lane, most);
     var sum = 0.0;
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
-        for (var c = j; c < min(j + 4u, params.keys); c++) {
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
+        for (var c = j; c < min(j + 4u, own.keys); c++) {
             let s = weights[start + c];
             sum += select(0.0, exp(s - peak), s > 0.5 * HIDDEN);
         }
     }
-    let total = sum_lanes(lane, sum);
-    for (var j = 4u * lane; j < params.keys; j += 4u * LANES) {
+    let total = sum_row(lane, sum);
+    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
         let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, params.keys - j); c++) {
+        for (var c = 0u; c < min(4u, own.keys - j); c++) {
             let s = weights[start + j + c];
             let p = exp(s - peak) / max(total, 1e-30);
             weights[start + j + c] = select(0.0, params.keep_scale * p, s > 0.5 * HIDDEN && kept[c]);
         }
     }
-    if lane == 0u {
+    if lane % ROW_LANES == 0u && own.keys > 0u {
         lse[note_of(own)] = select(1e30, peak + log(max(total, 1e-30)), total > 0.0);
     }
 }

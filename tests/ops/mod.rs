@@ -26,6 +26,7 @@ mod max_sim;
 mod mean_pool;
 mod reduce;
 mod replace_rows;
+mod row_share;
 mod softmax;
 mod sum_of_squares;
 mod token_max_pool;

@@ -11,9 +11,11 @@ use wgrad_codegen::{Shader, read_shaders};
 use wgrad_engine::device::{Format, Fragments};
 
 /// The values that ops give to overrides, beside their defaults.
-const OVERRIDES: [(&str, &[f64]); 1] = [
+const OVERRIDES: [(&str, &[f64]); 2] = [
     // ⌈D/32⌉ for heads of D ≤ 128 channels; `engine/src/ops/attention.rs`.
     ("CHUNKS", &[1.0, 2.0, 3.0, 4.0]),
+    // Lanes that share a row; `engine/src/ops/row_share.rs`.
+    ("ROW_LANES", &[1.0, 64.0, 256.0]),
 ];
 
 /// A module that holds one entry point, and whose overrides have become constants.

@@ -5,10 +5,11 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::attention_biased::{Params};
+pub use crate::params::attention_biased::{Constants, Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/row_share.wgsl"),
     include_str!("../../../shaders/shared/short_rows.wgsl"),
     include_str!("../../../shaders/shared/attention_rows.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
@@ -19,6 +20,8 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[1 or B, 1 or A, T, S]`  β
     pub bias: &'a Buffer,
     /// `[B]`, or anything if not has_lengths
@@ -42,6 +45,12 @@ impl Kernel for Forward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -70,6 +79,8 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[1 or B, 1 or A, T, S]`  β
     pub bias: &'a Buffer,
     /// `[B]`, or anything if not has_lengths
@@ -95,6 +106,12 @@ impl Kernel for Backward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -125,6 +142,8 @@ impl Kernel for Backward<'_> {
 pub struct BackwardBias<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[.., T, S]`  ⟨dy_i, v_j⟩, then G
     pub ds: &'a Buffer,
     /// `[1 or B, 1 or A, T, S]`  dβ, the chunk's part
@@ -140,6 +159,12 @@ impl Kernel for BackwardBias<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {

@@ -5,10 +5,11 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::attention_relative::{Params};
+pub use crate::params::attention_relative::{Constants, Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/row_share.wgsl"),
     include_str!("../../../shaders/shared/short_rows.wgsl"),
     include_str!("../../../shaders/shared/attention_rows.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
@@ -19,6 +20,8 @@ pub const SOURCE: &str = concat!(
 pub struct Scores<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[.., T, Q + S]`  (q_i + w)·r_n
     pub distant: &'a Buffer,
     /// `[B]`, or anything if not has_lengths
@@ -46,6 +49,12 @@ impl Kernel for Scores<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -78,6 +87,8 @@ impl Kernel for Scores<'_> {
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[2]` the step's key of dropout
     pub key: &'a Buffer,
     /// `[.., T, S]`  (q_i + u)·k_j, then s, then z·p
@@ -95,6 +106,12 @@ impl Kernel for Forward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -117,6 +134,8 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[B, T]`  t, or anything if not has_places
     pub places: &'a Buffer,
     /// `[2]` the step's key of dropout
@@ -140,6 +159,12 @@ impl Kernel for Backward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {

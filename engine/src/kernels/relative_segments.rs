@@ -5,10 +5,11 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::relative_segments::{Params};
+pub use crate::params::relative_segments::{Constants, Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/row_share.wgsl"),
     include_str!("../../../shaders/shared/short_rows.wgsl"),
     include_str!("../../../shaders/relative_segments.wgsl"),
 );
@@ -17,6 +18,8 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[B, T, A, D]`
     pub q: &'a Buffer,
     /// `[A, D]`  o
@@ -36,6 +39,12 @@ impl Kernel for Forward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -60,6 +69,8 @@ impl Kernel for Forward<'_> {
 pub struct BackwardRows<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[B, T]`
     pub query_segments: &'a Buffer,
     /// `[B, S]`
@@ -79,6 +90,12 @@ impl Kernel for BackwardRows<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -103,6 +120,8 @@ impl Kernel for BackwardRows<'_> {
 pub struct BackwardQueries<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[B, T, A, D]`
     pub q: &'a Buffer,
     /// `[A, D]`  o
@@ -126,6 +145,12 @@ impl Kernel for BackwardQueries<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -154,6 +179,8 @@ impl Kernel for BackwardQueries<'_> {
 pub struct BackwardTable<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[2, A, D]`  m₀, m₁
     pub table: &'a Buffer,
     /// `[A]`  Σ_i σ_i
@@ -175,6 +202,12 @@ impl Kernel for BackwardTable<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {

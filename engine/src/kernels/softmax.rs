@@ -5,11 +5,11 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::softmax::{Params};
+pub use crate::params::softmax::{Constants, Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
-    include_str!("../../../shaders/shared/lanes.wgsl"),
+    include_str!("../../../shaders/shared/row_share.wgsl"),
     include_str!("../../../shaders/softmax.wgsl"),
 );
 
@@ -17,6 +17,8 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N, C]`
     pub x: &'a Buffer,
     /// `[N, C]`  kept for backward
@@ -32,6 +34,12 @@ impl Kernel for Forward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -52,6 +60,8 @@ impl Kernel for Forward<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N, C]`  kept for backward
     pub y: &'a Buffer,
     /// `[N, C]`
@@ -69,6 +79,12 @@ impl Kernel for Backward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -91,6 +107,8 @@ impl Kernel for Backward<'_> {
 pub struct ForwardLog<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N, C]`
     pub x: &'a Buffer,
     /// `[N, C]`  kept for backward
@@ -106,6 +124,12 @@ impl Kernel for ForwardLog<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -126,6 +150,8 @@ impl Kernel for ForwardLog<'_> {
 pub struct BackwardLog<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N, C]`  kept for backward
     pub y: &'a Buffer,
     /// `[N, C]`
@@ -143,6 +169,12 @@ impl Kernel for BackwardLog<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {

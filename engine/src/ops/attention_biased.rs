@@ -3,9 +3,12 @@
 use super::elementwise::scale as times_factor;
 use super::head_major::{Chunk, Heads, chunks, times, times_transposed, transposed_times};
 use super::product::Finish;
+use super::row_share::{row_lanes, row_launch};
 use super::visibility::Visibility;
 use crate::device::{Buffer, Device, Kernel, Launch};
-use crate::kernels::attention_biased::{Backward as BackwardKernel, BackwardBias, Forward, Params};
+use crate::kernels::attention_biased::{
+    Backward as BackwardKernel, BackwardBias, Constants, Forward, Params,
+};
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::{Backward, Tensor};
 
@@ -51,6 +54,7 @@ pub fn attention_biased(
         device.run(
             Forward {
                 params: inputs.of_chunk(chunk),
+                constants: inputs.shared(device),
                 bias: &inputs.bias,
                 lengths: &inputs.lengths,
                 bits: &inputs.bits,
@@ -58,7 +62,7 @@ pub fn attention_biased(
                 weights: &mut weights,
                 lse: &mut lse,
             },
-            Launch::rows(chunk.matrices() * queries).flops(10 * words).words(6 * words),
+            inputs.rows(device, chunk).flops(10 * words).words(6 * words),
         );
         let values = heads.gather(device, chunk, &inputs.v, keys);
         let product = times(chunk.matrices(), [queries, keys, inputs.width]);
@@ -166,6 +170,17 @@ impl Inputs {
         chunks(device, extents, self.queries() * self.keys())
     }
 
+    /// How many lanes share a row of scores.
+    fn shared(&self, device: &Device) -> Constants {
+        Constants { row_lanes: row_lanes(device, self.keys(), Forward::WORKGROUP[0]) }
+    }
+
+    /// Workgroups for the rows of the chunk.
+    fn rows(&self, device: &Device, chunk: Chunk) -> Launch {
+        let Constants { row_lanes } = self.shared(device);
+        row_launch(chunk.matrices() * self.queries(), row_lanes, Forward::WORKGROUP[0])
+    }
+
     fn of_chunk(&self, chunk: Chunk) -> Params {
         Params {
             first_head: chunk.first_head as u32,
@@ -240,6 +255,7 @@ impl Saved {
         device.run(
             BackwardKernel {
                 params: inputs.of_chunk(chunk),
+                constants: inputs.shared(device),
                 bias: &inputs.bias,
                 lengths: &inputs.lengths,
                 bits: &inputs.bits,
@@ -248,7 +264,7 @@ impl Saved {
                 weights: &mut weights,
                 ds: &mut ds,
             },
-            Launch::rows(matrices * queries).flops(10 * words).words(9 * words),
+            inputs.rows(device, chunk).flops(10 * words).words(9 * words),
         );
         // Now weights are z·p, and ds is G.
         if let Some(dbias) = dbias {
@@ -277,6 +293,7 @@ impl Saved {
         let words = matrices * inputs.queries() * inputs.keys();
         let launch = Launch::lanes(words, BackwardBias::WORKGROUP[0]);
         let launch = launch.flops(ds.words()).words(ds.words() + 2 * words);
-        device.run(BackwardBias { params, ds, dbias }, launch);
+        let constants = inputs.shared(device);
+        device.run(BackwardBias { params, constants, ds, dbias }, launch);
     }
 }

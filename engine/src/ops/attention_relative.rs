@@ -7,8 +7,8 @@ use self::backward::Saved;
 use self::chunk::{Inputs, SegmentInputs};
 use super::visibility::Visibility;
 use crate::device::{Buffer, Kernel, Launch};
-use crate::kernels::attention_relative::{Forward, Params};
-use crate::kernels::relative_segments::Forward as SegmentSlopes;
+use crate::kernels::attention_relative::{Constants, Forward, Params};
+use crate::kernels::relative_segments::{Constants as SegmentConstants, Forward as SegmentSlopes};
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::Tensor;
 
@@ -81,11 +81,12 @@ pub fn attention_relative(
         device.run(
             Forward {
                 params: operands.params,
+                constants: Constants { row_lanes: inputs.row_lanes(device) },
                 key: &inputs.key,
                 weights: &mut weights,
                 lse: &mut lse,
             },
-            inputs.rows(chunk).flops(8 * words).words(5 * words),
+            inputs.rows(device, chunk).flops(8 * words).words(5 * words),
         );
         let heads = inputs.heads();
         let values = heads.gather(device, chunk, &inputs.v, inputs.keys());
@@ -207,6 +208,7 @@ fn segment_inputs(q: &Tensor, segments: &Segments<'_>, keys: usize) -> SegmentIn
     device.run(
         SegmentSlopes {
             params,
+            constants: SegmentConstants { row_lanes: 1 },
             q: q.buffer(),
             origin: bias.buffer(),
             table: table.buffer(),

@@ -30,6 +30,7 @@ mod mean_pool;
 mod product;
 mod reduce;
 mod replace_rows;
+mod row_share;
 mod softmax;
 mod targets;
 mod token_max_pool;

@@ -1,8 +1,9 @@
 //! Rows as distributions, for what is neither attention nor a loss over many classes.
 
-use crate::device::{Buffer, Launch};
+use super::row_share::{row_lanes, row_launch};
+use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::softmax::{
-    Backward as BackwardKernel, BackwardLog, Forward, ForwardLog, Params,
+    Backward as BackwardKernel, BackwardLog, Constants, Forward, ForwardLog, Params,
 };
 use crate::tensor::{Backward, Tensor};
 
@@ -54,13 +55,21 @@ fn run(x: &Tensor, op: &'static str, form: Form) -> Tensor {
     let (device, n) = (x.device(), rows * channels);
     let params = Params { rows: rows as u32, channels: channels as u32 };
     let mut y = device.buffer(n);
-    let launch = Launch::rows(rows).flops(4 * n).words(2 * n);
+    let (constants, launch) = share(device, &params);
+    let (launch, x_buffer, to) = (launch.flops(4 * n).words(2 * n), x.buffer(), &mut y);
     match form {
-        Form::Plain => device.run(Forward { params, x: x.buffer(), y: &mut y }, launch),
-        Form::Log => device.run(ForwardLog { params, x: x.buffer(), y: &mut y }, launch),
+        Form::Plain => device.run(Forward { params, constants, x: x_buffer, y: to }, launch),
+        Form::Log => device.run(ForwardLog { params, constants, x: x_buffer, y: to }, launch),
     }
     let saved = Saved { params, form, y: y.clone() };
     Tensor::new(device, x.shape().clone(), y).record(op, [x], saved)
+}
+
+/// How many lanes share a row, and as many workgroups as that takes.
+fn share(device: &Device, params: &Params) -> (Constants, Launch) {
+    let [lanes, ..] = Forward::WORKGROUP;
+    let row_lanes = row_lanes(device, params.channels as usize, lanes);
+    (Constants { row_lanes }, row_launch(params.rows as usize, row_lanes, lanes))
 }
 
 /// The result, which both gradients are made of.
@@ -73,16 +82,17 @@ struct Saved {
 impl Backward<1> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, _: [bool; 1]) -> [Option<Tensor>; 1] {
         let Self { params, form, y } = *self;
-        let (device, n) = (dy.device(), y.elements());
+        let (device, shape, n) = (dy.device(), dy.shape().clone(), y.elements());
         let mut dx = device.buffer(n);
-        let launch = Launch::rows(params.rows as usize).flops(4 * n).words(3 * n);
-        let (y, dy_buffer) = (&y, dy.buffer());
+        let (constants, launch) = share(device, &params);
+        let launch = launch.flops(4 * n).words(3 * n);
+        let (y, dy, to) = (&y, dy.buffer(), &mut dx);
         match form {
             Form::Plain => {
-                device.run(BackwardKernel { params, y, dy: dy_buffer, dx: &mut dx }, launch);
+                device.run(BackwardKernel { params, constants, y, dy, dx: to }, launch);
             }
-            Form::Log => device.run(BackwardLog { params, y, dy: dy_buffer, dx: &mut dx }, launch),
+            Form::Log => device.run(BackwardLog { params, constants, y, dy, dx: to }, launch),
         }
-        [Some(Tensor::new(device, dy.shape().clone(), dx))]
+        [Some(Tensor::new(device, shape, dx))]
     }
 }

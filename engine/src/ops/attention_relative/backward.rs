@@ -5,11 +5,15 @@ use super::super::product::Finish;
 use super::super::{add, column_sums};
 use super::chunk::{Inputs, Operands, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
-use crate::kernels::attention_relative::Backward as BackwardKernel;
+use crate::kernels::attention_relative::{Backward as BackwardKernel, Constants};
 use crate::kernels::relative_segments::{
-    BackwardQueries, BackwardRows, BackwardTable, Params as SegmentParams,
+    BackwardQueries, BackwardRows, BackwardTable, Constants as SegmentConstants,
+    Params as SegmentParams,
 };
 use crate::tensor::{Backward, Tensor};
+
+/// Of kernels that have a lane an element.
+const NO_ROWS: SegmentConstants = SegmentConstants { row_lanes: 1 };
 
 /// What backward needs to make any weight again: the inputs, and one float a row and head beside the slopes.
 pub(super) struct Saved {
@@ -136,12 +140,13 @@ impl Saved {
         if let (Some(sigma), Some(segments)) = (&mut parts.sigma, &inputs.segments) {
             let kernel = BackwardRows {
                 params: segments.of_chunk(chunk),
+                constants: SegmentConstants { row_lanes: inputs.row_lanes(device) },
                 query_segments: &segments.of_queries,
                 key_segments: &segments.of_keys,
                 ds: &ds,
                 sigma,
             };
-            device.run(kernel, inputs.rows(chunk).flops(ds.words()).words(ds.words()));
+            device.run(kernel, inputs.rows(device, chunk).flops(ds.words()).words(ds.words()));
         }
     }
 
@@ -163,6 +168,7 @@ impl Saved {
         device.run(
             BackwardKernel {
                 params: operands.params,
+                constants: Constants { row_lanes: inputs.row_lanes(device) },
                 places: &inputs.places,
                 key: &inputs.key,
                 lse: &self.lse,
@@ -170,7 +176,7 @@ impl Saved {
                 ds: &mut ds,
                 shifted: &mut shifted,
             },
-            inputs.rows(chunk).flops(10 * words).words(6 * words + inputs.distances()),
+            inputs.rows(device, chunk).flops(10 * words).words(6 * words + inputs.distances()),
         );
         (weights, ds, shifted)
     }
@@ -204,6 +210,7 @@ impl SegmentInputs {
         let mut touched = device.buffer(words);
         let kernel = BackwardQueries {
             params,
+            constants: NO_ROWS,
             q,
             origin: &self.bias,
             table: &self.table,
@@ -220,6 +227,7 @@ impl SegmentInputs {
         let (mut dorigin, mut dtable) = (device.buffer(plane), device.buffer(2 * plane));
         let kernel = BackwardTable {
             params,
+            constants: NO_ROWS,
             table: &self.table,
             sigma_sum: sigma_sum.buffer(),
             touched_sum: touched_sum.buffer(),

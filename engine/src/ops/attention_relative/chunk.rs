@@ -2,8 +2,9 @@
 
 use super::super::head_major::{Chunk, Heads, chunks, times, times_transposed};
 use super::super::product::Finish;
-use crate::device::{Buffer, Device, Launch};
-use crate::kernels::attention_relative::{Params, Scores};
+use super::super::row_share::{row_lanes, row_launch};
+use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::kernels::attention_relative::{Constants, Params, Scores};
 use crate::params::relative_segments::Params as SegmentParams;
 
 /// What both directions read.
@@ -77,9 +78,15 @@ impl Inputs {
         Heads::new(self.params.heads as usize, self.width)
     }
 
-    /// One workgroup per row of the chunk.
-    pub fn rows(&self, chunk: Chunk) -> Launch {
-        Launch::rows(chunk.matrices() * self.queries())
+    /// Lanes that share a row of scores.
+    pub fn row_lanes(&self, device: &Device) -> u32 {
+        row_lanes(device, self.distances(), Scores::WORKGROUP[0])
+    }
+
+    /// Workgroups for the rows of the chunk.
+    pub fn rows(&self, device: &Device, chunk: Chunk) -> Launch {
+        let [lanes, ..] = Scores::WORKGROUP;
+        row_launch(chunk.matrices() * self.queries(), self.row_lanes(device), lanes)
     }
 
     /// Gathers the chunk's matrices.
@@ -118,6 +125,7 @@ impl Inputs {
         device.run(
             Scores {
                 params: operands.params,
+                constants: Constants { row_lanes: self.row_lanes(device) },
                 distant: &distant,
                 lengths: &self.lengths,
                 bits: &self.bits,
@@ -127,7 +135,7 @@ impl Inputs {
                 slopes: segments.map_or(&self.q, |segments| &segments.slopes),
                 weights: &mut weights,
             },
-            self.rows(chunk).flops(4 * words).words(3 * words),
+            self.rows(device, chunk).flops(4 * words).words(3 * words),
         );
         (weights, distant)
     }
