@@ -152,9 +152,8 @@ fn forward_residual(lane: Lane) {
                 if params.has_residual == 1u {
                     value += vec4f(residual[at]);
                 }
-                let kept = Element4(value);
-                h[at] = kept;
-                values[i] = vec4f(kept);
+                h[at] = Element4(value);
+                values[i] = value;
             }
         }
         spread = merge(spread, values, row.quads - q);

@@ -57,7 +57,7 @@ fn a_value_out_of_range_names_the_range() {
     let finetune = "finetune --data beir --init start/model --steps 1";
     for (flags, expected) in [
         ("--set temperature=0", "expected a temperature above 0"),
-        ("--set pooling=max", "expected one of cls, mean, last, found \"max\""),
+        ("--set pooling=median", "expected one of cls, mean, max, last, found \"median\""),
         ("--set group_size=0", "expected a number of passages above 0"),
         ("--max-length 64", "max_position_embeddings 32"),
     ] {
