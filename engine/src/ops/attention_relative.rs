@@ -12,6 +12,9 @@ use crate::kernels::relative_segments::{Constants as SegmentConstants, Forward a
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::Tensor;
 
+/// Of the segments' kernels that have a lane an element.
+const NO_ROWS: SegmentConstants = SegmentConstants { row_lanes: 1 };
+
 /// What a score knows of the distance between query and key.
 #[derive(Clone, Copy, Debug)]
 pub struct Distances<'a> {
@@ -208,7 +211,7 @@ fn segment_inputs(q: &Tensor, segments: &Segments<'_>, keys: usize) -> SegmentIn
     device.run(
         SegmentSlopes {
             params,
-            constants: SegmentConstants { row_lanes: 1 },
+            constants: NO_ROWS,
             q: q.buffer(),
             origin: bias.buffer(),
             table: table.buffer(),

@@ -3,6 +3,7 @@
 use super::super::head_major::{Chunk, times, times_transposed, transposed_times};
 use super::super::product::Finish;
 use super::super::{add, column_sums};
+use super::NO_ROWS;
 use super::chunk::{Inputs, Operands, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::{Backward as BackwardKernel, Constants};
@@ -11,9 +12,6 @@ use crate::kernels::relative_segments::{
     Params as SegmentParams,
 };
 use crate::tensor::{Backward, Tensor};
-
-/// Of kernels that have a lane an element.
-const NO_ROWS: SegmentConstants = SegmentConstants { row_lanes: 1 };
 
 /// What backward needs to make any weight again: the inputs, and one float a row and head beside the slopes.
 pub(super) struct Saved {
