@@ -8,7 +8,7 @@
 // work      one workgroup per (64 queries, head, item), walking over tiles of 32 keys; dispatch (⌈T/64⌉, A, B)
 // cost      4·B·A·T·S·D FLOPs; words: Q and Y once, K and V ⌈T/64⌉ times; tiles past length or diagonal are skipped
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/attention_tile.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_tile.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B

@@ -1,24 +1,27 @@
-// attention_relative — softmax over scores that also see how far a key lies from the query and whether it is of its segment.
+// attention_relative — softmax(s)·V of every head, where s also knows how far a key lies from the query and whether it is of its segment.
 //
-// math      s_ij = scale·((q_i + u)·k_j + (q_i + w)·r_{j + Q − t_i} + e_i·g_ij),  p = softmax of s over the visible j
+// math      s_ij = scale·((q_i + u)·k_j + (q_i + w)·r_{j + Q − t_i} + e_i·g_ij)
 //           g_ij = 1 where the segments of i and j differ, 0 elsewhere; e is that of relative_segments.wgsl
-//           y_i = Σ_j z_ij·p_ij·v_j,  L_i = log Σ_j exp(s_ij),  10³⁰ in a row that sees nothing; its y is 0
-//           Δ_i = Σ_j z_ij·p_ij·⟨dy_i, v_j⟩,  G_ij = scale·p_ij·(z_ij·⟨dy_i, v_j⟩ − Δ_i),  the gradient of s_ij/scale
-//           dq_i = Σ_j G_ij·(k_j + r_{j + Q − t_i}),  dk_j = Σ_i G_ij·(q_i + u),  dv_j = Σ_i z_ij·p_ij·dy_i
-//           dr_n = Σ_i G_{i, n − Q + t_i}·(q_i + w);  du and dw are the sums over items and rows of the two parts of dq
+//           L_i = log Σ_j exp(s_ij),  p_ij = exp(s_ij − L_i)  over the columns j visible to row i
+//           y_i = Σ_j z_ij·p_ij·v_j,  z_ij = 0 where dropped, 1/(1 − probability) where kept
+//           a row that sees nothing has y_i = 0 and L_i = 10³⁰, so that exp(s − L) is 0 in backward
 // source    Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5; the shift: Dai et al. 2019, arXiv:1901.02860, appendix B
-// shapes    B items, T queries, S keys, A heads of D channels; queries are tokens t_i of Q, r has Q + S rows, the first unused;
-//           [.., T, S] are the matrices of a chunk: some heads, and some items of each, counted from its first ones
-// work      ROW_LANES lanes per row of the chunk, dispatch over x and y; the products with k, r and v are those of matmul.wgsl
-// cost      a row of scores moves 3·S words, of forward 5·S, of backward 7·S + Q; about 10 FLOPs a word
+// shapes    B items, T queries, S keys, A heads of D channels, D a multiple of 4 up to 128; queries are tokens t_i of Q, the table
+//           of r has Q + S rows, the first unused
+// work      forward_notes: one lane per note. forward: one workgroup per (64 queries, head, item), walking over tiles of 32
+//           keys and the 95 distances of each; dispatch (⌈T/64⌉, A, B)
+// cost      6·B·A·T·S·D FLOPs; words: Q and Y once, K and V ⌈T/64⌉ times, r three times as often; tiles that no row sees are skipped
+// limits    a stage may bind eight storage buffers, so masks, places, segments, e and key are packed into one, `notes`
+//           (shared/relative_notes.wgsl), and u and w lie in one
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/row_share.wgsl, shared/short_rows.wgsl, shared/attention_rows.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,         // B
     queries: u32,       // T
     keys: u32,          // S
     heads: u32,         // A
+    width: u32,         // D
     distances: u32,     // Q + S
     scale: f32,         // 1/√D
     causal: u32,        // 1: row i sees columns j ≤ t_i + S − Q
@@ -30,111 +33,202 @@ struct Params {
     keep_scale: f32,    // 1/(1 − probability)
     site: u32,          // which dropout of the model
     first_row: u32,     // number of row 0 of item 0 in the counters of dropout
-    first_head: u32,    // number of the chunk's head 0
-    some_heads: u32,    // heads of the chunk
-    first_item: u32,    // number of the chunk's item 0
-    some_items: u32,    // items of the chunk
+    first_head: u32,    // head at which the dispatch begins
+    first_item: u32,    // item at which it begins
+    some_items: u32,    // how many items it does of each head
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> distant: array<f32>;         // [.., T, Q + S]  (q_i + w)·r_n
-@group(0) @binding(2) var<storage, read> lengths: array<u32>;         // [B], or anything if not has_lengths
-@group(0) @binding(3) var<storage, read> bits: array<u32>;            // [B, T, ⌈S/32⌉], or anything if not has_bits
-@group(0) @binding(4) var<storage, read> places: array<u32>;          // [B, T]  t, or anything if not has_places
-@group(0) @binding(5) var<storage, read> query_segments: array<u32>;  // [B, T], or anything if not has_segments
-@group(0) @binding(6) var<storage, read> key_segments: array<u32>;    // [B, S], or anything if not has_segments
-@group(0) @binding(7) var<storage, read> slopes: array<f32>;          // [B, T, A]  e, or anything if not has_segments
-@group(0) @binding(8) var<storage, read> key: array<u32>;             // [2] the step's key of dropout
-@group(0) @binding(9) var<storage, read_write> weights: array<f32>;   // [.., T, S]  (q_i + u)·k_j, then s, then z·p
-@group(0) @binding(10) var<storage, read_write> lse: array<f32>;      // [B, T, A]  L, kept for backward
-@group(0) @binding(11) var<storage, read_write> ds: array<f32>;       // [.., T, S]  ⟨dy_i, v_j⟩, then G
-@group(0) @binding(12) var<storage, read_write> shifted: array<f32>;  // [.., T, Q + S]  G_{i, n − Q + t_i}, 0 where there is no such j
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;             // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;             // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;             // [B, S, A, D]
+@group(0) @binding(4) var<storage, read> table: array<vec4f>;         // [Q + S, A, D]  r
+@group(0) @binding(5) var<storage, read> biases: array<vec4f>;        // [2, A, D]  u, w
+@group(0) @binding(6) var<storage, read> lengths: array<u32>;         // [B], or anything if not has_lengths
+@group(0) @binding(7) var<storage, read> bits: array<u32>;            // [B, T, ⌈S/32⌉], or anything if not has_bits
+@group(0) @binding(8) var<storage, read> places: array<u32>;          // [B, T]  t, or anything if not has_places
+@group(0) @binding(9) var<storage, read> query_segments: array<u32>;  // [B, T], or anything if not has_segments
+@group(0) @binding(10) var<storage, read> key_segments: array<u32>;   // [B, S], or anything if not has_segments
+@group(0) @binding(11) var<storage, read> slopes: array<f32>;         // [B, T, A]  e, or anything if not has_segments
+@group(0) @binding(12) var<storage, read> key: array<u32>;            // [2] the step's key of dropout
+@group(0) @binding(13) var<storage, read_write> packed: array<f32>;   // [4 + B·T·(2 + 4·⌈S/32⌉ + A)]
+@group(0) @binding(14) var<storage, read> notes: array<f32>;          // the same, packed
+@group(0) @binding(15) var<storage, read_write> y: array<vec4f>;      // [B, T, A, D]
+@group(0) @binding(16) var<storage, read_write> lse: array<f32>;      // [B, A, T]  L, kept for backward
 
-// Q − t_i, the distance of the row's first column; at most Q, whatever the caller's places are.
-fn first_distance(own: Row) -> u32 {
+override CHUNKS: u32 = 4u;  // ⌈D/32⌉
+
+const NOTE_LANES: u32 = 64u;
+
+// Q − t of a query among all; at most Q, whatever the caller's places are.
+fn first_distance(query: u32) -> u32 {
     let tokens = params.distances - params.keys;
     if params.has_places == 0u {
-        return tokens - own.i;
+        return tokens - query % params.queries;
     }
-    return tokens - min(places[own.item * params.queries + own.i], tokens);
+    return tokens - min(places[query], tokens);
 }
 
-// g.
-fn is_other_segment(own: Row, j: u32) -> bool {
-    let segment = query_segments[own.item * params.queries + own.i];
-    return segment != key_segments[own.item * params.keys + j];
-}
-
-@compute @workgroup_size(LANES)
-fn scores(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = row_at(group, groups, lane);
-    let own = row_of(row);
-    let start = row * params.keys;
-    let shift = row * params.distances + first_distance(own);
-    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
-        var score = weights[start + j] + distant[shift + j];
-        if params.has_segments != 0u && is_other_segment(own, j) {
-            score += slopes[note_of(own)];
-        }
-        weights[start + j] = select(HIDDEN, params.scale * score, is_visible(own, j));
+// Length and causality leave columns 0 .. seen_by(query) to it.
+fn seen_by(query: u32) -> u32 {
+    var seen = params.keys;
+    if params.has_lengths != 0u {
+        seen = min(seen, lengths[query / params.queries]);
     }
-}
-
-@compute @workgroup_size(LANES)
-fn forward(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = row_at(group, groups, lane);
-    let own = row_of(row);
-    let start = row * params.keys;
-    var most = HIDDEN;
-    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
-        most = max(most, weights[start + j]);
+    if params.causal != 0u {
+        seen = min(seen, max(params.keys + 1u, first_distance(query)) - first_distance(query));
     }
-    softmax_row(own, start, lane, most);
+    return seen;
 }
 
-@compute @workgroup_size(LANES)
-fn backward(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = row_at(group, groups, lane);
-    let own = row_of(row);
-    let start = row * params.keys;
-    let log_sum = lse[note_of(own)];
-    var sum = 0.0;
-    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
-        let kept = is_kept(own, j);
-        for (var c = 0u; c < min(4u, own.keys - j); c++) {
-            let at = start + j + c;
-            sum += share_of_delta(at, weights[at], log_sum, kept[c]);
+// Which of the 32 columns of a word a query sees.
+fn seen_word(query: u32, word: u32) -> u32 {
+    let count = max(seen_by(query), 32u * word) - 32u * word;
+    let seen = select((1u << min(count, 31u)) - 1u, 0xFFFFFFFFu, count >= 32u);
+    if params.has_bits == 0u {
+        return seen;
+    }
+    return seen & bits[query * ((params.keys + 31u) / 32u) + word];
+}
+
+// Which of them are of other segments.
+fn other_word(query: u32, word: u32) -> u32 {
+    var other = 0u;
+    if params.has_segments != 0u {
+        let first = query / params.queries * params.keys;
+        for (var j = 32u * word; j < min(32u * word + 32u, params.keys); j++) {
+            other |= select(0u, 1u << (j % 32u), key_segments[first + j] != query_segments[query]);
         }
     }
-    let delta = sum_row(lane, sum);
-    let begin = first_distance(own);
-    let shift = row * params.distances;
-    for (var j = 4u * (lane % ROW_LANES); j < own.keys; j += 4u * ROW_LANES) {
-        for (var c = 0u; c < min(4u, own.keys - j); c++) {
-            let at = start + j + c;
-            let p = weights[at];
-            let g = params.scale * (ds[at] - abs(p) * delta);
-            weights[at] = params.keep_scale * max(p, 0.0);
-            ds[at] = g;
-            shifted[shift + begin + j + c] = g;
+    return other;
+}
+
+fn note(at: u32) -> f32 {
+    if at < 4u {
+        return f32((key[at / 2u] >> (16u * (at % 2u))) & 0xFFFFu);
+    }
+    if at < bits_start() {
+        let query = (at - 4u) / 2u;
+        return f32(select(first_distance(query), seen_by(query), at % 2u == 0u));
+    }
+    if at < slopes_start() {
+        let words = (params.keys + 31u) / 32u;
+        let half = at - bits_start();
+        let query = half / 4u / words;
+        var word = 0u;
+        if half % 4u < OTHER {
+            word = seen_word(query, half / 4u % words);
+        } else {
+            word = other_word(query, half / 4u % words);
+        }
+        return f32((word >> (16u * (half % 2u))) & 0xFFFFu);
+    }
+    if params.has_segments == 0u {
+        return 0.0;
+    }
+    return slopes[at - slopes_start()];
+}
+
+@compute @workgroup_size(NOTE_LANES)
+fn forward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgroups) groups: vec3u) {
+    let at = id.y * groups.x * NOTE_LANES + id.x;
+    if at < biases_start() {
+        packed[at] = note(at);
+    }
+}
+
+fn load(tensor: u32, place: Place, row: i32, c: u32) -> vec4f {
+    if !is_inside(tensor, row, c) {
+        return vec4f(0.0);
+    }
+    let at = at_row(tensor, place, row, c);
+    switch tensor {
+        case Q: { return q[at]; }
+        case K: { return k[at]; }
+        case V: { return v[at]; }
+        default: { return table[at]; }
+    }
+}
+
+fn bias_of(bias: u32, head: u32, c: u32) -> vec4f {
+    let width = params.width / 4u;
+    return select(vec4f(0.0), biases[(bias * params.heads + head) * width + min(c, width - 1u)], c < width);
+}
+
+// Scores before scale and segments of queries last, last − 1 .. and keys j0, j0 + 1 ..
+fn scores(place: Place, last: u32, j0: u32) -> mat4x4f {
+    let tokens = params.distances - params.keys;
+    let own = Side(Q, i32(last), -1);
+    let band = Side(R, i32(j0 + tokens) - i32(last), 1);
+    var s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, Side(K, i32(j0), 1), NONE, band, W);
+    if params.has_places != 0u {
+        for (var r = 0u; r < 4u; r++) {
+            let i = last - 4u * (place.lane / QUADS) - r;
+            let first = distance_of(place.item, i) + i32(j0 + 4u * (place.lane % QUADS));
+            s[r] += meet_four(place, Q, W, i, R, first);
         }
     }
-    let distances = select(0u, params.distances, own.keys > 0u);
-    for (var n = lane % ROW_LANES; n < distances; n += ROW_LANES) {
-        if n < begin || n >= begin + own.keys {
-            shifted[shift + n] = 0.0;
+    return s;
+}
+
+@compute @workgroup_size(TILE_LANES)
+fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let place = Place(params.first_item + group.z, params.first_head + group.y, lane);
+    let last = group.x * TILE_ROWS + TILE_ROWS - 1u;
+    let ty = lane / QUADS;
+    let tx = lane % QUADS;
+
+    var sums: array<mat4x4f, 4>;  // Σ p·v: [chunk][row] of four channels
+    var maximum = vec4f(HIDDEN);  // of the four rows, over the tiles so far
+    var total = vec4f(0.0);       // Σ p of the four rows, over this lane's columns
+    let end = columns_of_any(place, group.x * TILE_ROWS, TILE_ROWS);
+    for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
+        var s = scores(place, last, j0);
+        var peaks = vec4f(HIDDEN);
+        for (var r = 0u; r < 4u; r++) {
+            let i = last - 4u * ty - r;
+            let j = j0 + 4u * tx;
+            let other = bits_at(OTHER, place.item, i, j);
+            let sum = s[r] + select(vec4f(0.0), vec4f(slope_of(place.item, place.head, i)), other);
+            s[r] = select(vec4f(HIDDEN), sum * params.scale, bits_at(SEEN, place.item, i, j));
+            peaks[r] = max(max(s[r].x, s[r].y), max(s[r].z, s[r].w));
+        }
+        workgroupBarrier();
+        stage[LANES_START + lane] = peaks;
+        workgroupBarrier();
+        var peak = maximum;
+        for (var lane_of_row = 0u; lane_of_row < QUADS; lane_of_row++) {
+            peak = max(peak, stage[LANES_START + ty * QUADS + lane_of_row]);
+        }
+        let rescale = exp(maximum - peak);
+        maximum = peak;
+        for (var r = 0u; r < 4u; r++) {
+            // A finite sentinel needs the select: in a row hidden so far, exp(HIDDEN − HIDDEN) is 1.
+            let p = select(vec4f(0.0), exp(s[r] - vec4f(peak[r])), s[r] > vec4f(0.5 * HIDDEN));
+            total[r] = total[r] * rescale[r] + (p.x + p.y) + (p.z + p.w);
+            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+                sums[chunk][r] *= rescale[r];
+            }
+            s[r] = p * dropout_scale(place.item, place.head, last - 4u * ty - r, i32(j0 + 4u * tx));
+        }
+        share_weights(place, s);
+        add_others(&sums, place, Side(V, i32(j0), 1), NONE);
+    }
+
+    let sum = sum_over_lanes(place, total);
+    let sees = sum > vec4f(0.0);
+    let inverse = select(vec4f(0.0), 1.0 / max(sum, vec4f(1e-30)), sees);
+    let log_sum = select(vec4f(1e30), maximum + log(max(sum, vec4f(1e-30))), sees);
+    for (var r = 0u; r < 4u; r++) {
+        let i = last - 4u * ty - r;
+        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+            let c = chunk * QUADS + tx;
+            if is_inside(Q, i32(i), c) {
+                y[at_row(Q, place, i32(i), c)] = sums[chunk][r] * inverse[r];
+            }
+        }
+        if i < params.queries && tx == 0u {
+            lse[(place.item * params.heads + place.head) * params.queries + i] = log_sum[r];
         }
     }
 }

@@ -5,22 +5,15 @@
 //           σ_i = Σ_j G_ij·g_ij with G the gradient of that term;  dq_i gains σ_i·(m₁ − m₀),  do = (Σ_i σ_i)·(m₁ − m₀)
 //           dm₁ = Σ_i σ_i·(q_i + o),  dm₀ = −dm₁, for Σ_j G_ij = 0
 // source    Yang et al. 2019, arXiv:1906.08237, §2.5
-// shapes    B items, T queries, S keys, A heads of D channels; [.., T, S] are the matrices of a chunk: some heads, and some
-//           items of each
-// work      backward_rows: ROW_LANES lanes per row of the chunk, dispatch over x and y; the others: one lane per output
-// cost      forward D words and 4·D FLOPs an output; a row of backward_rows S words; backward 3 words an output
-// uses      shared/row_share.wgsl, shared/short_rows.wgsl
+// shapes    B items, T queries, A heads of D channels
+// work      one lane per output, dispatch over x and y
+// cost      forward D words and 4·D FLOPs an output; backward 3 words an output
 
 struct Params {
-    batch: u32,       // B
-    queries: u32,     // T
-    keys: u32,        // S
-    heads: u32,       // A
-    width: u32,       // D
-    first_head: u32,  // number of the chunk's head 0
-    some_heads: u32,  // heads of the chunk
-    first_item: u32,  // number of the chunk's item 0
-    some_items: u32,  // items of the chunk
+    batch: u32,    // B
+    queries: u32,  // T
+    heads: u32,    // A
+    width: u32,    // D
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -28,16 +21,15 @@ struct Params {
 @group(0) @binding(2) var<storage, read> origin: array<f32>;          // [A, D]  o
 @group(0) @binding(3) var<storage, read> table: array<f32>;           // [2, A, D]  m₀, m₁
 @group(0) @binding(4) var<storage, read_write> slopes: array<f32>;    // [B, T, A]  e, kept for backward
-@group(0) @binding(5) var<storage, read> query_segments: array<u32>;  // [B, T]
-@group(0) @binding(6) var<storage, read> key_segments: array<u32>;    // [B, S]
-@group(0) @binding(7) var<storage, read> ds: array<f32>;              // [.., T, S]  G
-@group(0) @binding(8) var<storage, read_write> sigma: array<f32>;     // [B, T, A]  σ
-@group(0) @binding(9) var<storage, read_write> dq: array<f32>;        // [B, T, A, D]  without the term, then with it
-@group(0) @binding(10) var<storage, read_write> touched: array<f32>;  // [B, T, A, D]  σ_i·(q_i + o)
-@group(0) @binding(11) var<storage, read> sigma_sum: array<f32>;      // [A]  Σ_i σ_i
-@group(0) @binding(12) var<storage, read> touched_sum: array<f32>;    // [A, D]  dm₁
-@group(0) @binding(13) var<storage, read_write> dorigin: array<f32>;  // [A, D]
-@group(0) @binding(14) var<storage, read_write> dtable: array<f32>;   // [2, A, D]
+@group(0) @binding(5) var<storage, read> sigma: array<f32>;           // [B, T, A]  σ
+@group(0) @binding(6) var<storage, read_write> dq: array<f32>;        // [B, T, A, D]  without the term, then with it
+@group(0) @binding(7) var<storage, read_write> touched: array<f32>;  // [B, T, A, D]  σ_i·(q_i + o)
+@group(0) @binding(8) var<storage, read> sigma_sum: array<f32>;      // [A]  Σ_i σ_i
+@group(0) @binding(9) var<storage, read> touched_sum: array<f32>;    // [A, D]  dm₁
+@group(0) @binding(10) var<storage, read_write> dorigin: array<f32>;  // [A, D]
+@group(0) @binding(11) var<storage, read_write> dtable: array<f32>;   // [2, A, D]
+
+const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
 fn forward(
@@ -56,25 +48,6 @@ fn forward(
         sum += (q[note * params.width + c] + origin[head + c]) * (table[other + c] - table[head + c]);
     }
     slopes[note] = sum;
-}
-
-@compute @workgroup_size(LANES)
-fn backward_rows(
-    @builtin(workgroup_id) group: vec3u,
-    @builtin(num_workgroups) groups: vec3u,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = row_at(group, groups, lane);
-    let own = row_of(row);
-    let segment = query_segments[own.item * params.queries + own.i];
-    var sum = 0.0;
-    for (var j = lane % ROW_LANES; j < own.keys; j += ROW_LANES) {
-        sum += select(0.0, ds[row * params.keys + j], segment != key_segments[own.item * params.keys + j]);
-    }
-    let total = sum_row(lane, sum);
-    if lane % ROW_LANES == 0u && own.keys > 0u {
-        sigma[note_of(own)] = total;
-    }
 }
 
 @compute @workgroup_size(LANES)

@@ -257,6 +257,8 @@ pub mod attention_relative {
         pub keys: u32,
         /// A.
         pub heads: u32,
+        /// D.
+        pub width: u32,
         /// Q + S.
         pub distances: u32,
         /// 1/√D.
@@ -279,21 +281,76 @@ pub mod attention_relative {
         pub site: u32,
         /// number of row 0 of item 0 in the counters of dropout.
         pub first_row: u32,
-        /// number of the chunk's head 0.
+        /// head at which the dispatch begins.
         pub first_head: u32,
-        /// heads of the chunk.
-        pub some_heads: u32,
-        /// number of the chunk's item 0.
+        /// item at which it begins.
         pub first_item: u32,
-        /// items of the chunk.
+        /// how many items it does of each head.
         pub some_items: u32,
     }
 
     /// What a pipeline of `attention_relative` is compiled with.
     #[derive(Clone, Copy, Debug, PartialEq)]
     pub struct Constants {
-        /// a power of two, at most LANES.
-        pub row_lanes: u32,
+        /// ⌈D/32⌉.
+        pub chunks: u32,
+    }
+}
+
+/// Uniforms of `shaders/attention_relative_backward.wgsl`.
+#[rustfmt::skip]
+pub mod attention_relative_backward {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `attention_relative_backward` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// B.
+        pub batch: u32,
+        /// T.
+        pub queries: u32,
+        /// S.
+        pub keys: u32,
+        /// A.
+        pub heads: u32,
+        /// D.
+        pub width: u32,
+        /// Q + S.
+        pub distances: u32,
+        /// 1/√D.
+        pub scale: f32,
+        /// 1: row i sees columns j ≤ t_i + S − Q.
+        pub causal: u32,
+        /// 1: item b sees columns j < lengths`[b]`.
+        pub has_lengths: u32,
+        /// 1: row i sees column j if bit j of its row of bits is set.
+        pub has_bits: u32,
+        /// 1: t_i = places`[b, i]`; 0: t_i = i.
+        pub has_places: u32,
+        /// 1: scores have the term e·g.
+        pub has_segments: u32,
+        /// a word below it drops the weight; 0: no dropout.
+        pub threshold: u32,
+        /// 1/(1 − probability).
+        pub keep_scale: f32,
+        /// which dropout of the model.
+        pub site: u32,
+        /// number of row 0 of item 0 in the counters of dropout.
+        pub first_row: u32,
+        /// head at which the dispatch begins.
+        pub first_head: u32,
+        /// item at which it begins.
+        pub first_item: u32,
+        /// how many items it does of each head.
+        pub some_items: u32,
+    }
+
+    /// What a pipeline of `attention_relative_backward` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// ⌈D/32⌉.
+        pub chunks: u32,
     }
 }
 
@@ -780,27 +837,10 @@ pub mod relative_segments {
         pub batch: u32,
         /// T.
         pub queries: u32,
-        /// S.
-        pub keys: u32,
         /// A.
         pub heads: u32,
         /// D.
         pub width: u32,
-        /// number of the chunk's head 0.
-        pub first_head: u32,
-        /// heads of the chunk.
-        pub some_heads: u32,
-        /// number of the chunk's item 0.
-        pub first_item: u32,
-        /// items of the chunk.
-        pub some_items: u32,
-    }
-
-    /// What a pipeline of `relative_segments` is compiled with.
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    pub struct Constants {
-        /// a power of two, at most LANES.
-        pub row_lanes: u32,
     }
 }
 

@@ -18,12 +18,6 @@ fn swizzled(row: u32, c: u32) -> u32 {
     return row * CHUNK + (c ^ ((row >> 2u) & 7u));
 }
 
-// sum + Σ_c weight[c]·rows[c].
-fn combine(sum: vec4f, weight: vec4f, rows: mat4x4f) -> vec4f {
-    let first = fma(vec4f(weight.x), rows[0], fma(vec4f(weight.y), rows[1], sum));
-    return fma(vec4f(weight.z), rows[2], fma(vec4f(weight.w), rows[3], first));
-}
-
 // [i][c] = sum[i][c] + ⟨own row 4·ty+i, other row 4·tx+c⟩ over the staged chunk.
 fn inner_products(sum_in: mat4x4f, ty: u32, tx: u32) -> mat4x4f {
     var sum = sum_in;

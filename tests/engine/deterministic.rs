@@ -33,7 +33,10 @@ const CASES: &[(&[&str], Run)] = &[
     (&["add"], |device| two(device, ops::add)),
     (&["attention", "attention_backward", "attention_backward_fused"], attention),
     (&["attention_biased"], biased::attention_biased),
-    (&["attention_relative", "head_major", "relative_segments"], relative::attention_relative),
+    (
+        &["attention_relative", "attention_relative_backward", "head_major", "relative_segments"],
+        relative::attention_relative,
+    ),
     (&["cast"], cast),
     (&["column_sums"], |device| one(device, [300, 70], ops::column_sums)),
     (&["concat"], concat),

@@ -1,7 +1,8 @@
 //! attention_relative: twins against the paper's code and differences, every device against the twins, and who sees what.
 
 mod problem;
-pub mod twins;
+mod tiles;
+mod twins;
 
 use std::sync::LazyLock;
 
@@ -31,7 +32,7 @@ fn twins_give_what_the_code_of_the_paper_gives() {
     for case in SMALL {
         let problem = Problem::new(case);
         let inputs = problem.wide_inputs();
-        let [y, ..] = problem.by_twins(&inputs, [2, 3]);
+        let [y, ..] = problem.by_twins(&inputs);
         assert_close(&y, &problem.composed(&inputs), 1e-12, &format!("{case:?}"));
     }
 }
@@ -41,7 +42,7 @@ fn twins_backward_matches_finite_differences() {
     for case in SMALL {
         let problem = Problem::new(case);
         let (inputs, dy) = (problem.wide_inputs(), wide(&problem.dy));
-        let [_, gradients @ ..] = problem.by_twins(&inputs, [2, 3]);
+        let [_, gradients @ ..] = problem.by_twins(&inputs);
         for (at, gradient) in gradients.iter().enumerate() {
             let loss = |values: &[f64]| {
                 let mut inputs = inputs.clone();
@@ -54,23 +55,9 @@ fn twins_backward_matches_finite_differences() {
     }
 }
 
-#[test]
-fn chunks_add_up_to_the_whole() {
-    let problem = Problem::new(Case::full([3, 2, 5, 3, 2]));
-    let inputs = problem.wide_inputs();
-    let whole = problem.by_twins(&inputs, [3, 3]);
-    for some in [[1, 1], [1, 2], [2, 3]] {
-        for (name, (part, whole)) in
-            NAMES.iter().zip(problem.by_twins(&inputs, some).iter().zip(&whole))
-        {
-            assert_close(part, whole, 1e-12, &format!("{some:?} {name}"));
-        }
-    }
-}
-
 /// Columns no multiple of four, of 64 lanes or of a tile, one short and one over; the widths of real heads.
 const SHAPES: [Case; 6] = [
-    Case::plain([1, 0, 1, 1, 1]),
+    Case::plain([1, 0, 1, 1, 4]),
     Case::full([2, 3, 5, 2, 8]),
     Case { segments: true, ..Case::plain([1, 0, 65, 2, 64]) },
     Case { picked: 9, ..Case::full([2, 30, 35, 1, 32]) },
@@ -91,6 +78,21 @@ fn devices_match_twins() {
     }
 }
 
+/// Rows and columns of several tiles, a part of a tile, and queries at places of their own.
+#[test]
+fn tiles_match_twins_on_every_device() {
+    let tiled = [
+        Case::full([2, 3, 68, 1, 36]),
+        Case { picked: 5, ..Case::full([2, 6, 35, 2, 8]) },
+        Case { segments: true, ..Case::plain([1, 0, 5, 1, 4]) },
+    ];
+    for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
+        for case in tiled {
+            Problem::new(case).check_tiles(device, TOLERANCE);
+        }
+    }
+}
+
 /// XLNet's length, and so many scores that they are made in four chunks: of one head each, and of some of its items. All
 /// items are alike, so that one tells what all give.
 #[test]
@@ -107,7 +109,7 @@ fn long_rows_in_several_chunks_match_twins() {
     all.dy = one.dy.repeat(ITEMS);
     all.query_segments = one.query_segments.repeat(ITEMS);
     all.key_segments = one.key_segments.repeat(ITEMS);
-    let expected = one.by_twins(&one.wide_inputs(), [2, 1]);
+    let expected = one.by_twins(&one.wide_inputs());
     for device in DEVICES.iter() {
         for (at, (actual, expected)) in all.run(device).iter().zip(&expected).enumerate() {
             // What every item has for itself, then what all share.
@@ -124,7 +126,7 @@ fn long_rows_in_several_chunks_match_twins() {
 /// More rows than a dispatch has groups along an axis, more items than a product has matrices.
 #[test]
 fn many_items_are_spread_over_the_grid() {
-    let case = Case { segments: true, ..Case::plain([5000, 1, 14, 1, 1]) };
+    let case = Case { segments: true, ..Case::plain([5000, 1, 14, 1, 4]) };
     let problem = Problem::new(case);
     for device in DEVICES.iter() {
         problem.check(device, TOLERANCE);

@@ -28,12 +28,12 @@ pub fn backward_rows(
 }
 
 /// ⟨dy, y⟩ of one item and head: rows of `width` channels, `stride` apart.
-struct Deltas<'a> {
-    y: &'a [f32],
-    dy: &'a [f32],
-    width: usize,
-    stride: usize,
-    delta: &'a mut [f32],
+pub(super) struct Deltas<'a> {
+    pub(super) y: &'a [f32],
+    pub(super) dy: &'a [f32],
+    pub(super) width: usize,
+    pub(super) stride: usize,
+    pub(super) delta: &'a mut [f32],
 }
 
 impl WithSimd for Deltas<'_> {

@@ -3,9 +3,9 @@
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
 
-use super::attention_rows::{Rows, by_head};
+use super::attention_rows::{Rows, by_head, copy, product, zeros};
 use super::exp::exp_slice;
-use super::gemm::{Matrix, Onto, Threads, multiply};
+use super::gemm::{Matrix, Onto};
 use crate::params::attention_backward_fused::{Constants, Params};
 
 /// As the twin: `ds = p ⊙ (z ⊙ dy·vᵀ − Δ)`, `dq = scale·ds·k`, `dk = scale·dsᵀ·q`, `dv = (z ⊙ p)ᵀ·dy`.
@@ -65,29 +65,13 @@ pub fn backward(
     });
 }
 
-/// α·a·b by this thread alone.
-fn product(alpha: f32, a: Matrix<'_>, b: Matrix<'_>, onto: Onto, c: (&mut [f32], usize)) {
-    multiply(alpha, a, b, onto, c, Threads::One);
-}
-
-fn zeros(values: &mut Vec<f32>, length: usize) {
-    values.clear();
-    values.resize(length, 0.0);
-}
-
-fn copy(rows: &mut [&mut [f32]], values: &[f32], width: usize) {
-    for (row, values) in rows.iter_mut().zip(values.chunks_exact(width)) {
-        row.copy_from_slice(values);
-    }
-}
-
 /// Of one row: `ds`, so far ⟨dy, v⟩, becomes `p·(z·ds − Δ)`; `weights`, so far p, becomes `z·p`.
-struct ThroughSoftmax<'a> {
+pub(super) struct ThroughSoftmax<'a> {
     /// z.
-    scales: &'a [f32],
-    delta: f32,
-    weights: &'a mut [f32],
-    ds: &'a mut [f32],
+    pub(super) scales: &'a [f32],
+    pub(super) delta: f32,
+    pub(super) weights: &'a mut [f32],
+    pub(super) ds: &'a mut [f32],
 }
 
 impl WithSimd for ThroughSoftmax<'_> {

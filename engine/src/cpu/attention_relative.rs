@@ -1,91 +1,104 @@
-//! The rows of relative attention with vector instructions; the products around them are `matmul`'s.
+//! Relative attention forward on the CPU: per item and head, blocks of scores that stay in cache, beside products with the few
+//! distances that the rows of a block meet.
 
 use rayon::prelude::*;
 
-use super::drop_row::DropRow;
-use super::short_rows::{self, TASK_ROWS};
-use crate::params::attention_relative::Params;
-use crate::reference::attention_relative::{dropout, first_distance, row_of};
-use crate::reference::short_rows::Row;
+use super::attention_rows::{HIDDEN, by_head, product, zeros};
+use super::exp::{exp_slice, max_slice};
+use super::gemm::{Matrix, Onto};
+use super::relative_rows::{HeadColumns, HeadRows, Rows};
+use crate::params::attention_relative::{Constants, Params};
 
-/// Completes the products of queries and keys: `s = scale·(content + distance + e·g)`, hidden where the row does not see the column.
-pub fn scores(
+/// As the twin: `y = (z ⊙ softmax(s))·v`, and the log-sum-exp of every row.
+pub fn forward(
     params: &Params,
-    (distant, lengths, bits, places, query_segments, key_segments, slopes): (
-        &[f32],
-        &[u32],
-        &[u32],
-        &[u32],
-        &[u32],
-        &[u32],
-        &[f32],
-    ),
-    weights: &mut [f32],
+    _constants: &Constants,
+    (q, k, v, table, biases, notes): (&[f32], &[f32], &[f32], &[f32], &[f32], &[f32]),
+    (y, lse): (&mut [f32], &mut [f32]),
 ) {
-    let (keys, distances) = (params.keys as usize, params.distances as usize);
-    let rows = weights.par_chunks_exact_mut(keys).with_min_len(TASK_ROWS).enumerate();
-    rows.for_each(|(at, weights)| {
-        let row = row_of(params, at);
-        let first = first_distance(params, &row, places);
-        for (s, &by_distance) in weights.iter_mut().zip(&distant[at * distances + first..]) {
-            *s = params.scale * (*s + by_distance);
-        }
-        if params.has_segments != 0 {
-            let own = query_segments[row.token];
-            let slope = params.scale * slopes[row.note];
-            for (s, &segment) in weights.iter_mut().zip(&key_segments[row.item * keys..]) {
-                *s += if segment == own { 0.0 } else { slope };
+    let rows = Rows::new(params, notes);
+    let Rows { queries, keys, heads, width, .. } = rows;
+    let (u, w) = biases.split_at(heads * width);
+    let tables = HeadColumns::of_table(&rows, table);
+    let parts = by_head(y, [queries, heads, width]);
+    parts.into_par_iter().zip(lse.par_chunks_mut(queries)).enumerate().for_each_init(
+        Scratch::default,
+        |scratch, (part, (mut y, lse))| {
+            let part = (part / heads, part % heads);
+            let Scratch { of_k, of_v, biased, scores, distant, mixed, scales } = scratch;
+            of_k.read(&rows, k, keys, part);
+            of_v.read(&rows, v, keys, part);
+            for block in rows.blocks(part.0) {
+                let (count, seen, band) = (block.rows.len(), block.seen, block.band.len());
+                zeros(mixed, count * width);
+                scores.resize(count * seen, 0.0);
+                distant.resize(count * band, 0.0);
+                scales.resize(count, 0.0);
+                if seen > 0 {
+                    let to_keys = rows.biased((q, u), part, block.rows.clone(), biased);
+                    let k = of_k.view(0..seen);
+                    product(params.scale, to_keys, k, Onto::Overwrite, (scores, seen));
+                    let to_table = rows.biased((q, w), part, block.rows.clone(), biased);
+                    let table = tables[part.1].view(block.band.clone());
+                    product(params.scale, to_table, table, Onto::Overwrite, (distant, band));
+                }
+                for (r, i) in block.rows.clone().enumerate() {
+                    let scores = &mut scores[r * seen..][..seen];
+                    let distant = &distant[r * band + rows.offset(part.0, i, &block)..][..seen];
+                    rows.complete(part, i, scores, distant);
+                    let total = weigh(&rows, part, i, scores, &mut lse[i]);
+                    // A row that sees nothing has weights 0 and gives 0.
+                    scales[r] = if total > 0.0 { 1.0 / total } else { 0.0 };
+                }
+                if seen > 0 {
+                    let weights = Matrix::rows(scores, [count, seen]);
+                    product(1.0, weights, of_v.view(0..seen), Onto::Overwrite, (mixed, width));
+                }
+                for ((y, mixed), scale) in
+                    y[block.rows].iter_mut().zip(mixed.chunks_exact(width)).zip(scales.iter())
+                {
+                    for (y, mixed) in y.iter_mut().zip(mixed) {
+                        *y = mixed * *scale;
+                    }
+                }
             }
-        }
-        let mut seen = keys;
-        if params.has_lengths != 0 {
-            seen = seen.min(lengths[row.item] as usize);
-        }
-        if params.causal != 0 {
-            seen = seen.min((keys + 1).saturating_sub(first));
-        }
-        let words = keys.div_ceil(32);
-        let bits = (params.has_bits != 0).then(|| &bits[row.token * words..][..words]);
-        short_rows::hide(weights, seen, bits);
-    });
-}
-
-/// `z·p` in the place of the scores, and `L` of the chunk's rows.
-pub fn forward(params: &Params, key: &[u32], (weights, lse): (&mut [f32], &mut [f32])) {
-    let rows = weights.par_chunks_exact_mut(params.keys as usize).with_min_len(TASK_ROWS);
-    let of_row = |(at, weights): (usize, &mut [f32])| {
-        short_rows::forward(weights, drop_row(params, key, &row_of(params, at)))
-    };
-    let of_rows: Vec<f32> = rows.enumerate().map(of_row).collect();
-    for (at, of_row) in of_rows.into_iter().enumerate() {
-        lse[row_of(params, at).note] = of_row;
-    }
-}
-
-/// From scores and `⟨dy, v⟩`: `z·p` and `G` in their places, and `G` by distance.
-pub fn backward(
-    params: &Params,
-    (places, key, lse): (&[u32], &[u32], &[f32]),
-    (weights, ds, shifted): (&mut [f32], &mut [f32], &mut [f32]),
-) {
-    let (keys, distances) = (params.keys as usize, params.distances as usize);
-    let gradients = ds.par_chunks_exact_mut(keys).zip(shifted.par_chunks_exact_mut(distances));
-    let rows = weights.par_chunks_exact_mut(keys).with_min_len(TASK_ROWS).zip(gradients);
-    rows.enumerate().for_each_init(
-        || vec![0.0; keys],
-        |p, (at, (weights, (ds, shifted)))| {
-            let row = row_of(params, at);
-            let of_row = (lse[row.note], drop_row(params, key, &row), params.scale);
-            short_rows::backward(of_row, weights, ds, p);
-            let first = first_distance(params, &row, places);
-            shifted[..first].fill(0.0);
-            shifted[first..][..keys].copy_from_slice(ds);
-            shifted[first + keys..].fill(0.0);
         },
     );
 }
 
-/// The dropout of a row, if there is any.
-fn drop_row(params: &Params, key: &[u32], row: &Row) -> Option<DropRow> {
-    short_rows::drop_row((dropout(params), params.keep_scale), key, row)
+/// Turns the scores of row `i` into z·exp(s − max), writes its log-sum-exp, and returns Σ exp(s − max) before dropout.
+fn weigh(
+    rows: &Rows<'_>,
+    part: (usize, usize),
+    i: usize,
+    scores: &mut [f32],
+    lse: &mut f32,
+) -> f32 {
+    let peak = max_slice(scores, HIDDEN);
+    if peak == HIDDEN {
+        scores.fill(0.0);
+        *lse = 1e30;
+        return 0.0;
+    }
+    let total = exp_slice(scores, peak);
+    *lse = peak + total.ln();
+    rows.drop_out(part, i, scores);
+    total
+}
+
+/// What one thread reuses from block to block, and its operands of one item and head.
+#[derive(Default)]
+struct Scratch {
+    of_k: HeadColumns,
+    of_v: HeadRows,
+    /// q + u, then q + w: [rows, D].
+    biased: Vec<f32>,
+    /// Scores, then weights: [rows, seen].
+    scores: Vec<f32>,
+    /// (q + w)·rᵀ: [rows, band].
+    distant: Vec<f32>,
+    /// Weights · v: [rows, D].
+    mixed: Vec<f32>,
+    /// 1 / Σ of each row.
+    scales: Vec<f32>,
 }

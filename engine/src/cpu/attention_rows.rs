@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::drop_row::DropRow;
-use super::gemm::Matrix;
+use super::gemm::{Matrix, Onto, Threads, multiply};
 use crate::params::attention::Params;
 
 /// Scores below any real one; `exp_slice` turns them into 0.
@@ -122,4 +122,28 @@ pub(super) fn by_head(
         parts[item * heads + head].push(row);
     }
     parts
+}
+
+/// α·a·b by this thread alone.
+pub(super) fn product(
+    alpha: f32,
+    a: Matrix<'_>,
+    b: Matrix<'_>,
+    onto: Onto,
+    c: (&mut [f32], usize),
+) {
+    multiply(alpha, a, b, onto, c, Threads::One);
+}
+
+/// Makes of `values` so many zeros.
+pub(super) fn zeros(values: &mut Vec<f32>, length: usize) {
+    values.clear();
+    values.resize(length, 0.0);
+}
+
+/// Copies dense `values` to the rows of one item and head.
+pub(super) fn copy(rows: &mut [&mut [f32]], values: &[f32], width: usize) {
+    for (row, values) in rows.iter_mut().zip(values.chunks_exact(width)) {
+        row.copy_from_slice(values);
+    }
 }

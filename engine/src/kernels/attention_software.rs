@@ -10,6 +10,7 @@ pub use crate::params::attention::{Constants, Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/attention_lanes.wgsl"),
+    include_str!("../../../shaders/shared/attention_soften.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention_software.wgsl"),
 );

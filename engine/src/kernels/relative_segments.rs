@@ -5,12 +5,10 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::relative_segments::{Constants, Params};
+pub use crate::params::relative_segments::{Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
-    include_str!("../../../shaders/shared/row_share.wgsl"),
-    include_str!("../../../shaders/shared/short_rows.wgsl"),
     include_str!("../../../shaders/relative_segments.wgsl"),
 );
 
@@ -18,8 +16,6 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// What its pipeline is compiled with.
-    pub constants: Constants,
     /// `[B, T, A, D]`
     pub q: &'a Buffer,
     /// `[A, D]`  o
@@ -41,12 +37,6 @@ impl Kernel for Forward<'_> {
         bytemuck::bytes_of(&self.params)
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("ROW_LANES", f64::from(self.constants.row_lanes)),
-        ]
-    }
-
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
             Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
@@ -65,63 +55,10 @@ impl Kernel for Forward<'_> {
     }
 }
 
-/// Entry point `backward_rows`: reads query_segments, key_segments, ds; writes sigma.
-pub struct BackwardRows<'a> {
-    /// Its uniforms.
-    pub params: Params,
-    /// What its pipeline is compiled with.
-    pub constants: Constants,
-    /// `[B, T]`
-    pub query_segments: &'a Buffer,
-    /// `[B, S]`
-    pub key_segments: &'a Buffer,
-    /// `[.., T, S]`  G
-    pub ds: &'a Buffer,
-    /// `[B, T, A]`  σ
-    pub sigma: &'a mut Buffer,
-}
-
-impl Kernel for BackwardRows<'_> {
-    const STEM: &'static str = "relative_segments";
-    const ENTRY: &'static str = "backward_rows";
-    const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [64, 1, 1];
-    const USES_PARAMS: bool = true;
-
-    fn params(&self) -> &[u8] {
-        bytemuck::bytes_of(&self.params)
-    }
-
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("ROW_LANES", f64::from(self.constants.row_lanes)),
-        ]
-    }
-
-    fn bindings(&self) -> Vec<Binding<'_>> {
-        vec![
-            Binding { name: "query_segments", slot: 5, buffer: self.query_segments, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "key_segments", slot: 6, buffer: self.key_segments, float: false, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "ds", slot: 7, buffer: self.ds, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "sigma", slot: 8, buffer: &*self.sigma, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
-        ]
-    }
-
-    fn on_cpu(self) {
-        let query_segments = self.query_segments.read();
-        let key_segments = self.key_segments.read();
-        let ds = self.ds.read();
-        let mut sigma = self.sigma.write();
-        crate::reference::relative_segments::backward_rows::<f32>(&self.params, (query_segments.u32(), key_segments.u32(), ds.f32()), sigma.f32_mut());
-    }
-}
-
 /// Entry point `backward_queries`: reads q, origin, table, sigma; writes dq, touched.
 pub struct BackwardQueries<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// What its pipeline is compiled with.
-    pub constants: Constants,
     /// `[B, T, A, D]`
     pub q: &'a Buffer,
     /// `[A, D]`  o
@@ -147,20 +84,14 @@ impl Kernel for BackwardQueries<'_> {
         bytemuck::bytes_of(&self.params)
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("ROW_LANES", f64::from(self.constants.row_lanes)),
-        ]
-    }
-
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
             Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "origin", slot: 2, buffer: self.origin, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "table", slot: 3, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "sigma", slot: 8, buffer: self.sigma, float: true, read_only: false, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dq", slot: 9, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
-            Binding { name: "touched", slot: 10, buffer: &*self.touched, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "sigma", slot: 5, buffer: self.sigma, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 6, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "touched", slot: 7, buffer: &*self.touched, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 
@@ -179,8 +110,6 @@ impl Kernel for BackwardQueries<'_> {
 pub struct BackwardTable<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// What its pipeline is compiled with.
-    pub constants: Constants,
     /// `[2, A, D]`  m₀, m₁
     pub table: &'a Buffer,
     /// `[A]`  Σ_i σ_i
@@ -204,19 +133,13 @@ impl Kernel for BackwardTable<'_> {
         bytemuck::bytes_of(&self.params)
     }
 
-    fn constants(&self) -> Vec<(&'static str, f64)> {
-        vec![
-            ("ROW_LANES", f64::from(self.constants.row_lanes)),
-        ]
-    }
-
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
             Binding { name: "table", slot: 3, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "sigma_sum", slot: 11, buffer: self.sigma_sum, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "touched_sum", slot: 12, buffer: self.touched_sum, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dorigin", slot: 13, buffer: &*self.dorigin, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
-            Binding { name: "dtable", slot: 14, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "sigma_sum", slot: 8, buffer: self.sigma_sum, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "touched_sum", slot: 9, buffer: self.touched_sum, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dorigin", slot: 10, buffer: &*self.dorigin, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "dtable", slot: 11, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
 

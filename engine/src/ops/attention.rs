@@ -20,7 +20,7 @@ const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
 /// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.
 const EMULATED_SUBGROUP: u32 = 8;
 /// Widest head of which emulated lanes hold arrays, in the forward and in the walk that is both.
-const EMULATED_WIDTH: u32 = 64;
+pub(super) const EMULATED_WIDTH: u32 = 64;
 /// Rounds of loops, nested ones together, after which llvmpipe leaves all loops of an invocation without a word.
 const EMULATED_ROUNDS: usize = 65_535;
 
@@ -323,7 +323,7 @@ fn tiles(rows: usize, params: &Params) -> Launch {
 
 /// Whether this is an emulated GPU of the kind that the software variants are written for. They add up in the results'
 /// own memory, so these must be f32.
-fn is_emulated(device: &Device, format: Format) -> bool {
+pub(super) fn is_emulated(device: &Device, format: Format) -> bool {
     let lanes = device.limits().subgroup;
     device.is_software() && lanes == Some(EMULATED_SUBGROUP) && format == Format::Word
 }

@@ -1,19 +1,22 @@
 //! Attention that also sees how far a key lies from the query and whether it is of its segment: XLNet's.
 
 mod backward;
-mod chunk;
+mod emulated;
+mod inputs;
 
 use self::backward::Saved;
-use self::chunk::{Inputs, SegmentInputs};
+use self::inputs::Inputs;
+use super::attention::is_emulated;
 use super::visibility::Visibility;
-use crate::device::{Buffer, Kernel, Launch};
-use crate::kernels::attention_relative::{Constants, Forward, Params};
-use crate::kernels::relative_segments::{Constants as SegmentConstants, Forward as SegmentSlopes};
-use crate::random::{Dropout, dropout_threshold};
+use crate::device::{Device, Launch};
+use crate::kernels::attention_relative::{Constants, Forward};
+use crate::random::Dropout;
 use crate::tensor::Tensor;
 
-/// Of the segments' kernels that have a lane an element.
-const NO_ROWS: SegmentConstants = SegmentConstants { row_lanes: 1 };
+/// Rows that one workgroup owns, in the forward and in the three walks of the backward.
+const TILE_ROWS: usize = 64;
+/// Channels of a chunk of the head's width.
+const CHUNK_CHANNELS: u32 = 32;
 
 /// What a score knows of the distance between query and key.
 #[derive(Clone, Copy, Debug)]
@@ -45,23 +48,21 @@ pub struct Segments<'a> {
 /// `s_ij = ((q_i + u)·k_j + (q_i + w)·r_{j + Q − t_i} + (q_i + o)·m_g)/√D`, g whether the segments differ.
 ///
 /// Keys are memory first, then the Q tokens, so that key S − Q + t is token t itself. Queries are all tokens, or some of
-/// them at `places`. Rows that see nothing give 0. Scores exist for some heads at a time, at most 64 MiB of them by
-/// distance and half of that by key, twice in backward, and are computed again there.
+/// them at `places`. Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored.
 ///
 /// # Shapes
-/// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`; [`Distances`] and [`Segments`] tell theirs. With causality
-/// a token sees memory, itself and what lies before it.
+/// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128; [`Distances`] and [`Segments`] tell
+/// theirs. With causality a token sees memory, itself and what lies before it.
 ///
 /// # Gradients
-/// Flows to `q`, `k`, `v`, to table and biases of the distances, and to table and bias of the segments. Keeps the inputs
-/// and two floats a row and head.
+/// Flows to `q`, `k`, `v`, to table and biases of the distances, and to table and bias of the segments. Keeps the inputs, `y`,
+/// two floats a row and head, and two bits a score of one head.
 ///
 /// # Panics
-/// If shapes do not fit, or there are no keys or no channels.
+/// If shapes do not fit, there are no keys, or D is no multiple of 4 from 4 to 128.
 ///
 /// # Source
-/// Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5. Kernels `shaders/attention_relative.wgsl`, `relative_segments.wgsl`,
-/// `head_major.wgsl` and `matmul.wgsl`.
+/// Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5. Kernels `shaders/attention_relative*.wgsl`, `relative_segments.wgsl`.
 #[track_caller]
 pub fn attention_relative(
     q: &Tensor,
@@ -74,159 +75,60 @@ pub fn attention_relative(
 ) -> Tensor {
     let inputs = Inputs::new([q, k, v], distances, segments, visibility, dropout);
     let device = q.device();
-    let Params { batch, queries, heads, .. } = inputs.params;
+    let params = inputs.params;
     let mut y = device.buffer(q.shape().elements());
-    let mut lse = device.buffer((batch * queries * heads) as usize);
-    for chunk in inputs.chunks(device) {
-        let operands = inputs.operands(device, chunk);
-        let (mut weights, _) = inputs.scores(device, &operands);
-        let words = weights.words();
+    let mut lse = device.buffer((params.batch * params.queries * params.heads) as usize);
+    if inputs.is_emulated(device) {
+        inputs.forward_in_chunks(device, &mut y, &mut lse);
+    } else {
+        let words = 2 * (inputs.q.words() + inputs.k.words()) + inputs.table.words();
         device.run(
             Forward {
-                params: operands.params,
-                constants: Constants { row_lanes: inputs.row_lanes(device) },
-                key: &inputs.key,
-                weights: &mut weights,
+                params,
+                constants: Constants { chunks: inputs.chunks(device) },
+                q: &inputs.q,
+                k: &inputs.k,
+                v: &inputs.v,
+                table: &inputs.table,
+                biases: &inputs.biases,
+                notes: &inputs.notes,
+                y: &mut y,
                 lse: &mut lse,
             },
-            inputs.rows(device, chunk).flops(8 * words).words(5 * words),
+            inputs.tiles(inputs.queries()).flops(3 * inputs.product()).words(words),
         );
-        let heads = inputs.heads();
-        let values = heads.gather(device, chunk, &inputs.v, inputs.keys());
-        let mixed = inputs.mixed(device, chunk, &weights, &values);
-        heads.scatter(device, chunk, &mixed, &mut y, inputs.queries());
     }
-    let y = Tensor::new(device, q.shape().clone(), y);
     let Distances { table, content_bias, distance_bias, .. } = distances;
-    let saved = Saved { inputs, lse };
-    match segments {
-        None => {
-            y.record("attention_relative", [q, k, v, table, content_bias, distance_bias], saved)
-        }
-        Some(segments) => y.record(
-            "attention_relative",
-            [q, k, v, table, content_bias, distance_bias, segments.table, segments.bias],
-            saved,
-        ),
-    }
+    let saved = Saved { inputs, y: y.clone(), lse };
+    let y = Tensor::new(device, q.shape().clone(), y);
+    let parents = [q, k, v, table, content_bias, distance_bias];
+    let Some(segments) = segments else {
+        return y.record("attention_relative", parents, saved);
+    };
+    let [q, k, v, table, content_bias, distance_bias] = parents;
+    let parents = [q, k, v, table, content_bias, distance_bias, segments.table, segments.bias];
+    y.record("attention_relative", parents, saved)
 }
 
 impl Inputs {
-    /// Checks every shape, and computes what segments add to the scores of each row.
-    #[track_caller]
-    fn new(
-        [q, k, v]: [&Tensor; 3],
-        distances: &Distances<'_>,
-        segments: Option<&Segments<'_>>,
-        visibility: &Visibility,
-        dropout: Option<&Dropout>,
-    ) -> Self {
-        let &[batch, queries, heads, width] = q.shape().axes() else {
-            panic!("attention_relative: q is {}, expected [B, T, A, D]", q.shape());
-        };
-        let keys = *k.shape().axes().get(1).unwrap_or(&0);
-        k.expect_shape("attention_relative: k", &[batch, keys, heads, width]);
-        v.expect_shape("attention_relative: v", &[batch, keys, heads, width]);
-        assert!(
-            keys > 0 && width > 0,
-            "attention_relative: k is {}, expected keys and channels",
-            k.shape()
-        );
-        let Distances { table, content_bias, distance_bias, places } = distances;
-        let rows = table.shape().axes().first().map_or(0, |&rows| rows);
-        let tokens = if places.is_some() { rows.saturating_sub(keys) } else { queries };
-        table.expect_shape("attention_relative: distances", &[tokens + keys, heads, width]);
-        content_bias.expect_shape("attention_relative: content_bias", &[heads, width]);
-        distance_bias.expect_shape("attention_relative: distance_bias", &[heads, width]);
-        if let Some(places) = places {
-            places.expect_shape("attention_relative: places", &[batch, queries]);
-        }
-        visibility.expect_fit("attention_relative", batch, queries, keys);
-        let params = Params {
-            batch: batch as u32,
-            queries: queries as u32,
-            keys: keys as u32,
-            heads: heads as u32,
-            distances: (tokens + keys) as u32,
-            scale: 1.0 / (width as f32).sqrt(),
-            causal: visibility.causal.into(),
-            has_lengths: visibility.lengths.is_some().into(),
-            has_bits: visibility.bits.is_some().into(),
-            has_places: places.is_some().into(),
-            has_segments: segments.is_some().into(),
-            threshold: dropout.map_or(0, |dropout| dropout_threshold(dropout.probability)),
-            keep_scale: dropout.map_or(1.0, |dropout| 1.0 / (1.0 - dropout.probability)),
-            site: dropout.map_or(0, |dropout| dropout.site),
-            first_row: dropout.map_or(0, |dropout| dropout.first_row),
-            first_head: 0,
-            some_heads: heads as u32,
-            first_item: 0,
-            some_items: batch as u32,
-        };
-        // What is absent is never read; any buffer may stand in its place.
-        let or_any = |tensor: Option<&Tensor>| tensor.unwrap_or(q).buffer().clone();
-        Self {
-            params,
-            width,
-            q: q.buffer().clone(),
-            k: k.buffer().clone(),
-            v: v.buffer().clone(),
-            table: table.buffer().clone(),
-            content_bias: content_bias.buffer().clone(),
-            distance_bias: distance_bias.buffer().clone(),
-            lengths: or_any(visibility.lengths.as_ref()),
-            bits: or_any(visibility.bits.as_ref()),
-            places: or_any(*places),
-            key: or_any(dropout.map(|dropout| &dropout.key)),
-            segments: segments.map(|segments| segment_inputs(q, segments, keys)),
-        }
+    /// FLOPs of one product of `[T, D]` with `[D, S]` for every item and head.
+    fn product(&self) -> usize {
+        2 * self.q.words() * self.keys()
     }
-}
 
-/// The segments' part of the inputs, with the slope of each row.
-#[track_caller]
-fn segment_inputs(q: &Tensor, segments: &Segments<'_>, keys: usize) -> SegmentInputs {
-    let &[batch, queries, heads, width] = q.shape().axes() else {
-        unreachable!("the caller has checked q");
-    };
-    let Segments { table, bias, of_queries, of_keys } = segments;
-    table.expect_shape("attention_relative: segments", &[2, heads, width]);
-    bias.expect_shape("attention_relative: segment bias", &[heads, width]);
-    of_queries.expect_shape("attention_relative: segments of queries", &[batch, queries]);
-    of_keys.expect_shape("attention_relative: segments of keys", &[batch, keys]);
-    let device = q.device();
-    let notes = batch * queries * heads;
-    let mut slopes: Buffer = device.buffer(notes);
-    let params = crate::params::relative_segments::Params {
-        batch: batch as u32,
-        queries: queries as u32,
-        keys: keys as u32,
-        heads: heads as u32,
-        width: width as u32,
-        first_head: 0,
-        some_heads: heads as u32,
-        first_item: 0,
-        some_items: batch as u32,
-    };
-    device.run(
-        SegmentSlopes {
-            params,
-            constants: NO_ROWS,
-            q: q.buffer(),
-            origin: bias.buffer(),
-            table: table.buffer(),
-            slopes: &mut slopes,
-        },
-        Launch::lanes(notes, SegmentSlopes::WORKGROUP[0])
-            .flops(4 * notes * width)
-            .words(notes * width),
-    );
-    SegmentInputs {
-        params,
-        table: table.buffer().clone(),
-        bias: bias.buffer().clone(),
-        of_queries: of_queries.buffer().clone(),
-        of_keys: of_keys.buffer().clone(),
-        slopes,
+    /// ⌈D/32⌉; 4 for the software variants, which need not be compiled for each width.
+    fn chunks(&self, device: &Device) -> u32 {
+        if self.is_emulated(device) { 4 } else { self.params.width.div_ceil(CHUNK_CHANNELS) }
+    }
+
+    /// Whether the variants for emulated GPUs run.
+    fn is_emulated(&self, device: &Device) -> bool {
+        is_emulated(device, self.q.format())
+    }
+
+    /// One workgroup per tile of `rows`, head and item.
+    fn tiles(&self, rows: usize) -> Launch {
+        let Self { params, .. } = self;
+        Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
     }
 }

@@ -1,117 +1,287 @@
-//! Twin of `shaders/attention_relative.wgsl`: the rows of a chunk, one after the other.
+//! Twin of `shaders/attention_relative.wgsl`: one query of one head after the other.
 
 use rayon::prelude::*;
 
 use super::Real;
-use super::short_rows::Row;
-use crate::params::attention_relative::Params;
+use crate::params::attention_relative::{Constants, Params};
+use crate::random::philox;
 
-/// What stands for a score that is hidden.
-const HIDDEN: f64 = -1e30;
-
-/// Completes the products of queries and keys: `s = scale·(content + distance + e·g)`, hidden where the row does not see the column.
-pub fn scores<T: Real>(
+/// Packs what every kernel reads beside its operands: the key, how many columns each row sees and its first distance, the bits
+/// of what it sees and of what is of other segments, and e.
+pub fn forward_notes<T: Real>(
     params: &Params,
-    (distant, lengths, bits, places, query_segments, key_segments, slopes): (
-        &[T],
+    _constants: &Constants,
+    (lengths, bits, places, query_segments, key_segments, slopes, key): (
         &[u32],
         &[u32],
         &[u32],
         &[u32],
         &[u32],
         &[T],
+        &[u32],
     ),
-    weights: &mut [T],
+    packed: &mut [T],
 ) {
-    let (keys, distances) = (params.keys as usize, params.distances as usize);
-    weights.par_chunks_exact_mut(keys).enumerate().for_each(|(at, weights)| {
-        let row = row_of(params, at);
-        let first = first_distance(params, &row, places);
-        let distant = &distant[at * distances + first..][..keys];
-        for (j, s) in weights.iter_mut().enumerate() {
-            let length = if params.has_lengths == 0 { keys } else { lengths[row.item] as usize };
-            let words = &bits[params.has_bits as usize * row.token * keys.div_ceil(32)..];
-            let seen = j < length
-                && (params.causal == 0 || j + first <= keys)
-                && (params.has_bits == 0 || words[j / 32] >> (j % 32) & 1 == 1);
-            let is_other = || query_segments[row.token] != key_segments[row.item * keys + j];
-            let mut sum = *s + distant[j];
-            if params.has_segments != 0 && is_other() {
-                sum += slopes[row.note];
+    let layout = Layout::of(params);
+    let [queries, keys] = [params.queries, params.keys].map(|n| n as usize);
+    let words = keys.div_ceil(32);
+    let halves = |word: u32| [word & 0xFFFF, word >> 16].map(|half| T::of(half.into()));
+    for (note, &word) in packed[..layout.rows].chunks_exact_mut(2).zip(key) {
+        note.copy_from_slice(&halves(word));
+    }
+    let (head, slope_notes) = packed.split_at_mut(layout.slopes);
+    let (head, bit_notes) = head.split_at_mut(layout.bits);
+    let tokens = params.distances - params.keys;
+    let rows = head[layout.rows..].par_chunks_exact_mut(2);
+    rows.zip(bit_notes.par_chunks_exact_mut(4 * words)).enumerate().for_each(
+        |(query, (row, notes))| {
+            let (item, i) = (query / queries, query % queries);
+            let place = if params.has_places == 0 { i as u32 } else { places[query] };
+            let distance = tokens - place.min(tokens);
+            let mut seen = params.keys;
+            if params.has_lengths != 0 {
+                seen = seen.min(lengths[item]);
             }
-            *s = if seen { T::of(params.scale.into()) * sum } else { T::of(HIDDEN) };
-        }
-    });
-}
-
-/// `z·p` in the place of the scores, and `L` of the chunk's rows.
-pub fn forward<T: Real>(params: &Params, key: &[u32], (weights, lse): (&mut [T], &mut [T])) {
-    let rows = weights.par_chunks_exact_mut(params.keys as usize).enumerate();
-    let of_rows: Vec<T> = rows
-        .map(|(at, weights)| {
-            let row = row_of(params, at);
-            let visible = |s: &T| *s > T::of(0.5 * HIDDEN);
-            let peak = weights.iter().copied().fold(T::of(HIDDEN), T::max);
-            let exps = weights.iter().filter(|s| visible(s)).map(|&s| (s - peak).exp());
-            let total = exps.sum::<T>();
-            for (j, s) in weights.iter_mut().enumerate() {
-                let kept = visible(s) && row.is_kept(dropout(params), key, j);
-                let p = || T::of(params.keep_scale.into()) * (*s - peak).exp() / total;
-                *s = if kept { p() } else { T::zero() };
+            if params.causal != 0 {
+                seen = seen.min((params.keys + 1).saturating_sub(distance));
             }
-            if total > T::zero() { peak + total.ln() } else { T::of(1e30) }
-        })
-        .collect();
-    for (at, of_row) in of_rows.into_iter().enumerate() {
-        lse[row_of(params, at).note] = of_row;
+            row.copy_from_slice(&[seen, distance].map(|n| T::of(n.into())));
+            for (word, notes) in notes.chunks_exact_mut(4).enumerate() {
+                let columns = 32 * word..keys.min(32 * word + 32);
+                let bits = if params.has_bits == 0 { u32::MAX } else { bits[query * words + word] };
+                let word_of = |is_set: &dyn Fn(usize) -> bool| {
+                    let set = columns.clone().filter(|&j| is_set(j));
+                    set.map(|j| 1 << (j % 32)).sum::<u32>()
+                };
+                let seen = bits & word_of(&|j| j < seen as usize);
+                let segments = (params.has_segments != 0)
+                    .then(|| (query_segments[query], &key_segments[item * keys..]));
+                let other = segments.map_or(0, |(own, of_keys)| word_of(&|j| of_keys[j] != own));
+                notes[..2].copy_from_slice(&halves(seen));
+                notes[2..].copy_from_slice(&halves(other));
+            }
+        },
+    );
+    let slope_notes = &mut slope_notes[..layout.biases - layout.slopes];
+    if params.has_segments == 0 {
+        slope_notes.fill(T::zero());
+    } else {
+        slope_notes.copy_from_slice(slopes);
     }
 }
 
-/// From scores and `⟨dy, v⟩`: `z·p` and `G` in their places, and `G` by distance.
-pub fn backward<T: Real>(
+/// `y = (z ⊙ softmax(s))·v`, and the log-sum-exp of every row.
+pub fn forward<T: Real>(
     params: &Params,
-    (places, key, lse): (&[u32], &[u32], &[T]),
-    (weights, ds, shifted): (&mut [T], &mut [T], &mut [T]),
+    _constants: &Constants,
+    (q, k, v, table, biases, notes): (&[T], &[T], &[T], &[T], &[T], &[T]),
+    (y, lse): (&mut [T], &mut [T]),
 ) {
-    let (keys, distances) = (params.keys as usize, params.distances as usize);
-    let weights = weights.par_chunks_exact_mut(keys);
-    let gradients = ds.par_chunks_exact_mut(keys).zip(shifted.par_chunks_exact_mut(distances));
-    weights.zip(gradients).enumerate().for_each(|(at, (weights, (ds, shifted)))| {
-        let row = row_of(params, at);
-        let log_sum = lse[row.note];
-        // z·p·⟨dy, v⟩ in ds and ±p in weights, negative where dropped.
-        for (j, (s, ds)) in weights.iter_mut().zip(ds.iter_mut()).enumerate() {
-            let seen = *s > T::of(0.5 * HIDDEN);
-            let p = if seen { (*s - log_sum).exp() } else { T::zero() };
-            let kept = row.is_kept(dropout(params), key, j);
-            *s = if kept { p } else { -p };
-            *ds = if kept { T::of(params.keep_scale.into()) * p * *ds } else { T::zero() };
+    let scores = |row: &Row| row.scores(params, (q, k, table, biases), notes);
+    mix(params, (v, notes), scores, (y, lse));
+}
+
+/// The same for the heads and items of a dispatch, from products with all distances.
+pub fn forward_distant<T: Real>(
+    params: &Params,
+    _constants: &Constants,
+    (q, k, v, biases, notes, distant): (&[T], &[T], &[T], &[T], &[T], &[T]),
+    (y, lse): (&mut [T], &mut [T]),
+) {
+    let scores = |row: &Row| row.scores_from(params, (q, k, biases, notes), distant);
+    mix(params, (v, notes), scores, (y, lse));
+}
+
+/// Softmax and mixture of every row that the dispatch has.
+fn mix<T: Real>(
+    params: &Params,
+    (v, notes): (&[T], &[T]),
+    scores: impl Fn(&Row) -> Vec<Score<T>> + Sync,
+    (y, lse): (&mut [T], &mut [T]),
+) {
+    let [queries, heads, width] = [params.queries, params.heads, params.width].map(|n| n as usize);
+    let rows = y.par_chunks_exact_mut(width).enumerate().map(|(at, y)| {
+        let row = Row::of(params, at);
+        if !row.is_of_dispatch(params) {
+            return None;
         }
-        let delta = ds.iter().copied().sum::<T>();
-        for (p, ds) in weights.iter_mut().zip(ds.iter_mut()) {
-            *ds = T::of(params.scale.into()) * (*ds - p.abs() * delta);
-            *p = T::of(params.keep_scale.into()) * p.max(T::zero());
+        let scores = scores(&row);
+        let peak = scores.iter().map(|s| s.value).fold(T::of(-1e30), T::max);
+        let total: T = scores.iter().map(|s| (s.value - peak).exp()).sum();
+        y.fill(T::zero());
+        for score in &scores {
+            let p = (score.value - peak).exp() / total;
+            let weight = T::of(dropout_scale(params, notes, &row, score.j)) * p;
+            let v = &v[row.key(params, score.j)..][..width];
+            y.iter_mut().zip(v).for_each(|(y, &v)| *y += weight * v);
         }
-        let first = first_distance(params, &row, places);
-        shifted.fill(T::zero());
-        shifted[first..][..keys].copy_from_slice(ds);
+        Some(if scores.is_empty() { T::of(1e30) } else { peak + total.ln() })
     });
+    let rows: Vec<Option<T>> = rows.collect();
+    for (at, log_sum) in rows.into_iter().enumerate() {
+        let (query, head) = (at / heads, at % heads);
+        if let Some(log_sum) = log_sum {
+            lse[(query / queries * heads + head) * queries + query % queries] = log_sum;
+        }
+    }
 }
 
-/// Row `at` of the chunk.
-pub(crate) fn row_of(params: &Params, at: usize) -> Row {
-    let chunk = [params.first_head, params.first_item, params.some_items];
-    Row::of([params.queries, params.heads], chunk, at)
+/// Where the parts of `notes` begin.
+pub(crate) struct Layout {
+    /// `[B, T, 2]`: columns seen by length and causality, and the distance of column 0.
+    pub rows: usize,
+    /// `[B, T, ⌈S/32⌉, 4]`: halves of the words of what is seen and of what is of other segments.
+    pub bits: usize,
+    /// `[B, T, A]`: e.
+    pub slopes: usize,
+    /// `[2, A, D]`: u and w. The notes of forward end here.
+    pub biases: usize,
+    /// `[B, A, T]`: L.
+    pub lse: usize,
+    /// `[B, A, T]`: Δ.
+    pub delta: usize,
 }
 
-/// `Q − t_i`, the distance of column 0.
-pub(crate) fn first_distance(params: &Params, row: &Row, places: &[u32]) -> usize {
-    let tokens = (params.distances - params.keys) as usize;
-    let place = if params.has_places == 0 { row.i } else { places[row.token] as usize };
-    tokens - place.min(tokens)
+impl Layout {
+    pub fn of(params: &Params) -> Self {
+        let [batch, queries, keys, heads, width] =
+            [params.batch, params.queries, params.keys, params.heads, params.width]
+                .map(|n| n as usize);
+        let tokens = batch * queries;
+        let rows = 4;
+        let bits = rows + 2 * tokens;
+        let slopes = bits + 4 * tokens * keys.div_ceil(32);
+        let biases = slopes + tokens * heads;
+        let lse = biases + 2 * heads * width;
+        Self { rows, bits, slopes, biases, lse, delta: lse + tokens * heads }
+    }
 }
 
-/// What dropout of a row needs to know.
-pub(crate) fn dropout(params: &Params) -> [u32; 3] {
-    [params.threshold, params.site, params.first_row]
+/// A query of one head.
+pub(crate) struct Row {
+    pub item: usize,
+    pub i: usize,
+    /// Its number among those of all items.
+    pub query: usize,
+    pub head: usize,
+    /// Where its channels begin in q, y, dy and dq.
+    pub start: usize,
+}
+
+/// What a row's score at a column that it sees is.
+pub(crate) struct Score<T> {
+    pub j: usize,
+    /// s.
+    pub value: T,
+    /// g.
+    pub is_other: bool,
+}
+
+impl Row {
+    /// Row `at` of `[B, T, A]`.
+    pub fn of(params: &Params, at: usize) -> Self {
+        let [queries, heads, width] =
+            [params.queries, params.heads, params.width].map(|n| n as usize);
+        let query = at / heads;
+        let (item, i) = (query / queries, query % queries);
+        Self { item, i, query, head: at % heads, start: at * width }
+    }
+
+    /// Where the channels of key `j` begin in k, v, dk and dv.
+    pub fn key(&self, params: &Params, j: usize) -> usize {
+        let [keys, heads, width] = [params.keys, params.heads, params.width].map(|n| n as usize);
+        ((self.item * keys + j) * heads + self.head) * width
+    }
+
+    /// Number of the distance that the row meets at column `j`.
+    pub fn distance<T: Real>(&self, params: &Params, notes: &[T], j: usize) -> usize {
+        notes[Layout::of(params).rows + 2 * self.query + 1].f64() as usize + j
+    }
+
+    /// Where the channels of distance `n` begin in the table.
+    pub fn in_table(&self, params: &Params, n: usize) -> usize {
+        (n * params.heads as usize + self.head) * params.width as usize
+    }
+
+    /// Whether the dispatch does the row's head and item.
+    pub fn is_of_dispatch(&self, params: &Params) -> bool {
+        let items = params.first_item..params.first_item + params.some_items;
+        items.contains(&(self.item as u32)) && self.head >= params.first_head as usize
+    }
+
+    /// Number of the row among those of the dispatch, `[.., T]`.
+    pub fn number(&self, params: &Params) -> usize {
+        let [first_head, first_item, items, queries] =
+            [params.first_head, params.first_item, params.some_items, params.queries]
+                .map(|n| n as usize);
+        ((self.head - first_head) * items + self.item - first_item) * queries + self.i
+    }
+
+    /// Every score of a column that the row sees.
+    pub fn scores<T: Real>(
+        &self,
+        params: &Params,
+        (q, k, table, biases): (&[T], &[T], &[T], &[T]),
+        notes: &[T],
+    ) -> Vec<Score<T>> {
+        let w = &biases[biases.len() / 2..];
+        self.scores_by(params, (q, k, biases, notes), |n| {
+            self.product(params, (q, w), &table[self.in_table(params, n)..])
+        })
+    }
+
+    /// The same from products with all distances, `[.., T, Q + S]` of a dispatch.
+    pub fn scores_from<T: Real>(
+        &self,
+        params: &Params,
+        reads: (&[T], &[T], &[T], &[T]),
+        distant: &[T],
+    ) -> Vec<Score<T>> {
+        let start = self.number(params) * params.distances as usize;
+        self.scores_by(params, reads, |n| distant[start + n])
+    }
+
+    /// ⟨q + bias, x⟩.
+    fn product<T: Real>(&self, params: &Params, (q, bias): (&[T], &[T]), x: &[T]) -> T {
+        let width = params.width as usize;
+        let rows = q[self.start..].iter().zip(&bias[self.head * width..]).zip(x).take(width);
+        rows.map(|((&q, &bias), &x)| (q + bias) * x).sum()
+    }
+
+    fn scores_by<T: Real>(
+        &self,
+        params: &Params,
+        (q, k, biases, notes): (&[T], &[T], &[T], &[T]),
+        by_distance: impl Fn(usize) -> T,
+    ) -> Vec<Score<T>> {
+        let layout = Layout::of(params);
+        let [keys, heads] = [params.keys, params.heads].map(|n| n as usize);
+        let words = keys.div_ceil(32);
+        let is_set = |kind: usize, j: usize| {
+            let half = layout.bits + 4 * (self.query * words + j / 32) + kind + j / 16 % 2;
+            notes[half].f64() as u32 >> (j % 16) & 1 == 1
+        };
+        let score = |j: usize| {
+            let mut sum = self.product(params, (q, biases), &k[self.key(params, j)..]);
+            sum += by_distance(self.distance(params, notes, j));
+            let is_other = is_set(2, j);
+            if is_other {
+                sum += notes[layout.slopes + self.query * heads + self.head];
+            }
+            Score { j, value: T::of(params.scale.into()) * sum, is_other }
+        };
+        (0..keys).filter(|&j| is_set(0, j)).map(score).collect()
+    }
+}
+
+/// 0 where the weight of the row at column `j` is dropped, 1/(1 − probability) where it is kept.
+pub(crate) fn dropout_scale<T: Real>(params: &Params, notes: &[T], row: &Row, j: usize) -> f64 {
+    if params.threshold == 0 {
+        return 1.0;
+    }
+    let half = |at: usize| notes[at].f64() as u32;
+    let key = [half(0) | half(1) << 16, half(2) | half(3) << 16];
+    let number = row.query as u32 + params.first_row;
+    let words = philox([j as u32 / 4, number, params.site, row.head as u32], key);
+    if words[j % 4] < params.threshold { 0.0 } else { params.keep_scale.into() }
 }

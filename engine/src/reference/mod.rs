@@ -14,6 +14,7 @@ pub mod attention_backward;
 pub mod attention_backward_fused;
 pub mod attention_biased;
 pub mod attention_relative;
+pub mod attention_relative_backward;
 pub mod cast;
 pub mod column_sums;
 pub mod concat;

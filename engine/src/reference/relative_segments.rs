@@ -17,24 +17,6 @@ pub fn forward<T: Real>(params: &Params, (q, origin, table): (&[T], &[T], &[T]),
     });
 }
 
-/// `σ_i = Σ_j G_ij·g_ij` of the chunk's rows.
-pub fn backward_rows<T: Real>(
-    params: &Params,
-    (query_segments, key_segments, ds): (&[u32], &[u32], &[T]),
-    sigma: &mut [T],
-) {
-    let [queries, keys, heads, items] =
-        [params.queries, params.keys, params.heads, params.some_items].map(|n| n as usize);
-    for (at, ds) in ds.chunks_exact(keys).enumerate() {
-        let head = params.first_head as usize + at / queries / items;
-        let item = params.first_item as usize + at / queries % items;
-        let token = item * queries + at % queries;
-        let segments = &key_segments[item * keys..][..keys];
-        let others = ds.iter().zip(segments).filter(|(_, s)| **s != query_segments[token]);
-        sigma[token * heads + head] = others.map(|(&ds, _)| ds).sum();
-    }
-}
-
 /// `dq += σ·(m₁ − m₀)`, and `σ·(q + o)`.
 pub fn backward_queries<T: Real>(
     params: &Params,

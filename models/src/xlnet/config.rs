@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::bert::{self, Activation};
+use crate::layers::heads_that_do_not_fit;
 
 /// What the model reads of `config.json`, under its keys.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -95,9 +96,9 @@ impl Config {
         if let Some((key, _)) = sizes.iter().find(|(_, size)| *size == 0) {
             return Some(format!("{key} is 0"));
         }
-        let (h, a) = (self.d_model, self.n_head);
-        if !h.is_multiple_of(a) || !h.is_multiple_of(2) {
-            return Some(format!("d_model {h} is odd or no multiple of n_head {a}"));
+        let keys = ["d_model", "n_head"];
+        if let Some(problem) = heads_that_do_not_fit(self.d_model, self.n_head, keys) {
+            return Some(problem);
         }
         if !(0.0..1.0).contains(&self.dropout) {
             return Some(format!("dropout is {}, expected a probability below 1", self.dropout));

@@ -7,8 +7,6 @@ use wgrad_engine::reference::{attention_biased as twin, head_major as heads_twin
 use wgrad_engine::testing::{assert_close, dot, normal, wide};
 use wgrad_engine::{Device, Tensor};
 
-use super::super::attention_relative::twins::product;
-
 /// Sizes, masks and options.
 #[derive(Clone, Copy, Debug)]
 pub struct Case {
@@ -310,4 +308,23 @@ impl Problem {
             assert_close(actual, expected, tolerance, &context);
         }
     }
+}
+/// op(A)·op(B) of matrices side by side; a `true` says that the operand lies transposed.
+fn product(
+    batches: usize,
+    [rows, inner, columns]: [usize; 3],
+    (a, a_transposed): (&[f64], bool),
+    (b, b_transposed): (&[f64], bool),
+) -> Vec<f64> {
+    let mut c = vec![0.0; batches * rows * columns];
+    for (batch, c) in c.chunks_exact_mut(rows * columns).enumerate() {
+        let (a, b) = (&a[batch * rows * inner..], &b[batch * inner * columns..]);
+        for (at, c) in c.iter_mut().enumerate() {
+            let (i, j) = (at / columns, at % columns);
+            let a = |l: usize| a[if a_transposed { l * rows + i } else { i * inner + l }];
+            let b = |l: usize| b[if b_transposed { j * inner + l } else { l * columns + j }];
+            *c = (0..inner).map(|l| a(l) * b(l)).sum();
+        }
+    }
+    c
 }

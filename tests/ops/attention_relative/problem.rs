@@ -253,7 +253,7 @@ impl Problem {
     /// Compares a device with the twins.
     #[track_caller]
     pub fn check(&self, device: &Device, tolerance: f64) {
-        let expected = self.by_twins(&self.wide_inputs(), [1, 1]);
+        let expected = self.by_twins(&self.wide_inputs());
         let actual = self.run(device);
         for (name, (actual, expected)) in NAMES.iter().zip(actual.iter().zip(&expected)) {
             assert_close(

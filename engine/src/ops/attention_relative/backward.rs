@@ -1,29 +1,29 @@
-//! The way back: the weights of each chunk again, then a product for each gradient.
+//! The way back: three walks that make every weight again, and the sums that belong to all items.
 
-use super::super::head_major::{Chunk, times, times_transposed, transposed_times};
-use super::super::product::Finish;
-use super::super::{add, column_sums};
-use super::NO_ROWS;
-use super::chunk::{Inputs, Operands, SegmentInputs};
+use super::inputs::{Inputs, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
-use crate::kernels::attention_relative::{Backward as BackwardKernel, Constants};
-use crate::kernels::relative_segments::{
-    BackwardQueries, BackwardRows, BackwardTable, Constants as SegmentConstants,
-    Params as SegmentParams,
+use crate::kernels::attention_relative::Params;
+use crate::kernels::attention_relative_backward::{
+    BackwardDistances, BackwardKeys, BackwardNotes, BackwardQueries, Constants,
 };
+use crate::kernels::attention_relative_backward_fused::Backward as BackwardFused;
+use crate::kernels::relative_segments::{
+    BackwardQueries as SegmentQueries, BackwardTable as SegmentTable,
+};
+use crate::ops::{column_sums, subtract};
 use crate::tensor::{Backward, Tensor};
 
-/// What backward needs to make any weight again: the inputs, and one float a row and head beside the slopes.
+/// What backward needs to make any weight again: the inputs, y, and one float a row and head.
 pub(super) struct Saved {
     pub inputs: Inputs,
+    pub y: Buffer,
     pub lse: Buffer,
 }
 
 /// Six parents, or eight with segments.
 impl<const N: usize> Backward<N> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; N]) -> [Option<Tensor>; N] {
-        let gradients = self.gradients(dy, &wants);
-        let mut gradients = gradients.into_iter().zip(wants);
+        let mut gradients = self.gradients(dy, &wants).into_iter().zip(wants);
         std::array::from_fn(|_| {
             let (gradient, wanted) = gradients.next().expect("eight are at least N");
             gradient.filter(|_| wanted)
@@ -31,16 +31,18 @@ impl<const N: usize> Backward<N> for Saved {
     }
 }
 
-/// What the chunks write, `None` where it is not wanted.
-struct Parts {
-    /// `[B, T, A, D]`: the gradient of q + u, that of q + w.
-    content: Option<Buffer>,
-    distance: Option<Buffer>,
-    dk: Option<Buffer>,
-    dv: Option<Buffer>,
-    dtable: Option<Buffer>,
-    /// `[B, T, A]`.
-    sigma: Option<Buffer>,
+/// What the walks give, `None` where it is not wanted.
+#[derive(Default)]
+pub(super) struct Walked {
+    /// `[B, T, A, D]` without the segments' part, and `[B, T, A]`: σ.
+    pub queries: Option<[Buffer; 2]>,
+    /// `[B, S, A, D]`: dk and dv.
+    pub keys: Option<[Buffer; 2]>,
+    /// `[Q + S, A, D]`: dr.
+    pub table: Option<Buffer>,
+    /// `[A·D]`: du and dw.
+    pub content_bias: Option<Tensor>,
+    pub distance_bias: Option<Tensor>,
 }
 
 impl Saved {
@@ -51,35 +53,33 @@ impl Saved {
         let wanted = |parents: &[usize]| {
             parents.iter().any(|&parent| wants.get(parent).copied().unwrap_or(false))
         };
-        let of_segments = inputs.segments.is_some() && wanted(&[0, 6, 7]);
-        let buffer =
-            |is_wanted: bool, like: &Buffer| is_wanted.then(|| device.buffer(like.words()));
-        let mut parts = Parts {
-            content: buffer(of_segments || wanted(&[0, 4]), &inputs.q),
-            distance: buffer(of_segments || wanted(&[0, 5]), &inputs.q),
-            dk: buffer(wanted(&[1]), &inputs.k),
-            dv: buffer(wanted(&[2]), &inputs.v),
-            dtable: buffer(wanted(&[3]), &inputs.table),
-            sigma: buffer(of_segments, &self.lse),
+        let notes = self.notes(device, dy.buffer());
+        let walked = if device.is_cpu() {
+            self.walk_once(device, dy.buffer(), &notes)
+        } else if inputs.is_emulated(device) {
+            self.in_chunks(device, dy.buffer(), &notes)
+        } else {
+            let of_queries = wanted(&[0, 4, 6, 7]);
+            let of_distances = wanted(&[3, 4, 5]);
+            self.with_sums(
+                device,
+                of_queries.then(|| self.over_keys(device, dy.buffer(), &notes)),
+                wanted(&[1, 2]).then(|| self.over_queries(device, dy.buffer(), &notes)),
+                of_distances.then(|| self.by_distance(device, dy.buffer(), &notes)),
+            )
         };
-        for chunk in inputs.chunks(device) {
-            self.add_chunk(device, chunk, dy.buffer(), &mut parts);
-        }
-        let Parts { content, distance, dk, dv, dtable, sigma } = parts;
-        let [batch, heads] = [inputs.params.batch, inputs.params.heads].map(|n| n as usize);
-        let of_rows = |rows: usize| {
-            let shape = [batch, rows, heads, inputs.width];
-            move |buffer: Buffer| Tensor::new(device, shape, buffer)
-        };
-        let [content, distance] =
-            [content, distance].map(|part| part.map(of_rows(inputs.queries())));
-        let sums = |part: &Option<Tensor>| {
-            let flat =
-                |part: &Tensor| part.reshape([batch * inputs.queries(), heads * inputs.width]);
-            part.as_ref().map(|part| column_sums(&flat(part)).reshape([heads, inputs.width]))
-        };
-        let (du, dw) = (sums(&content), sums(&distance));
-        let dq = content.zip(distance).map(|(content, distance)| add(&content, &distance));
+        let [batch, heads, width] =
+            [inputs.params.batch, inputs.params.heads, inputs.params.width].map(|n| n as usize);
+        let tensor =
+            |buffer: Buffer, rows: usize| Tensor::new(device, [batch, rows, heads, width], buffer);
+        let [dcontent, dbias] = [walked.content_bias, walked.distance_bias]
+            .map(|bias| bias.map(|bias| bias.reshape([heads, width])));
+        let dtable = walked
+            .table
+            .map(|table| Tensor::new(device, [inputs.distances(), heads, width], table));
+        let (dq, sigma) = walked
+            .queries
+            .map_or((None, None), |[dq, sigma]| (Some(tensor(dq, inputs.queries())), Some(sigma)));
         let (dq, segments) = match (&inputs.segments, dq, sigma) {
             (Some(segments), Some(dq), Some(sigma)) => {
                 let (dq, table, bias) = segments.gradients(device, &inputs.q, dq, sigma);
@@ -88,109 +88,181 @@ impl Saved {
             (_, dq, _) => (dq, None),
         };
         let (segment_table, segment_bias) = segments.unzip();
-        let dk = dk.map(of_rows(inputs.keys()));
-        let dv = dv.map(of_rows(inputs.keys()));
-        let shape = [inputs.distances(), heads, inputs.width];
-        let dtable = dtable.map(|dtable| Tensor::new(device, shape, dtable));
-        [dq, dk, dv, dtable, du, dw, segment_table, segment_bias]
+        let [dk, dv] = walked.keys.map_or([None, None], |both| {
+            both.map(|gradient| Some(tensor(gradient, inputs.keys())))
+        });
+        [dq, dk, dv, dtable, dcontent, dbias, segment_table, segment_bias]
     }
 
-    /// The chunk's share of every part that is wanted.
-    fn add_chunk(&self, device: &Device, chunk: Chunk, dy: &Buffer, parts: &mut Parts) {
-        let inputs = &self.inputs;
-        let heads = inputs.heads();
-        let [queries, keys, distances] = [inputs.queries(), inputs.keys(), inputs.distances()];
-        let (width, matrices) = (inputs.width, chunk.matrices());
-        let operands = inputs.operands(device, chunk);
-        let dy = heads.gather(device, chunk, dy, queries);
-        let (weights, ds, shifted) = self.score_gradients(device, &operands, &dy);
-
-        if let Some(content) = &mut parts.content {
-            let part = inputs.mixed(device, chunk, &ds, &operands.content);
-            heads.scatter(device, chunk, &part, content, queries);
-        }
-        // The rows of all items meet the same distances.
-        let rows = chunk.items * queries;
-        if let Some(distance) = &mut parts.distance {
-            let product = times(chunk.heads, [rows, distances, width]);
-            let (part, _) = product.run(device, &shifted, &operands.distance, Finish::Plain);
-            heads.scatter(device, chunk, &part, distance, queries);
-        }
-        if let Some(dtable) = &mut parts.dtable {
-            let product = transposed_times(chunk.heads, [distances, rows, width]);
-            let (part, _) = product.run(device, &shifted, &operands.for_distance, Finish::Plain);
-            let of_table = chunk.of_table();
-            if chunk.first_item == 0 {
-                heads.scatter(device, of_table, &part, dtable, distances);
-            } else {
-                heads.scatter_add(device, of_table, &part, dtable, distances);
-            }
-        }
-        let to_keys = transposed_times(matrices, [keys, queries, width]);
-        if let Some(dk) = &mut parts.dk {
-            let (part, _) = to_keys.run(device, &ds, &operands.for_content, Finish::Plain);
-            heads.scatter(device, chunk, &part, dk, keys);
-        }
-        if let Some(dv) = &mut parts.dv {
-            let (part, _) = to_keys.run(device, &weights, &dy, Finish::Plain);
-            heads.scatter(device, chunk, &part, dv, keys);
-        }
-        if let (Some(sigma), Some(segments)) = (&mut parts.sigma, &inputs.segments) {
-            let kernel = BackwardRows {
-                params: segments.of_chunk(chunk),
-                constants: SegmentConstants { row_lanes: inputs.row_lanes(device) },
-                query_segments: &segments.of_queries,
-                key_segments: &segments.of_keys,
-                ds: &ds,
-                sigma,
-            };
-            device.run(kernel, inputs.rows(device, chunk).flops(ds.words()).words(ds.words()));
-        }
-    }
-
-    /// z·p, G, and G by distance.
-    fn score_gradients(
+    /// What walks over items and tiles gave, added up.
+    fn with_sums(
         &self,
         device: &Device,
-        operands: &Operands,
-        dy: &Buffer,
-    ) -> (Buffer, Buffer, Buffer) {
+        queries: Option<[Buffer; 2]>,
+        keys: Option<[Buffer; 2]>,
+        distances: Option<[Buffer; 2]>,
+    ) -> Walked {
+        let Params { batch, heads, width, .. } = self.inputs.params;
+        let [batch, plane] = [batch, heads * width].map(|n| n as usize);
+        let sums = |buffer: &Buffer, columns: usize| {
+            let rows = buffer.words() / columns;
+            column_sums(&Tensor::new(device, [rows, columns], buffer.clone()))
+        };
+        let (table, distance_bias) = distances.map_or((None, None), |[table, bias]| {
+            let words = self.inputs.table.words();
+            let table = if batch == 1 { table } else { sums(&table, words).buffer().clone() };
+            (Some(table), Some(sums(&bias, plane)))
+        });
+        let both = queries.as_ref().map(|[dq, _]| sums(dq, plane));
+        let content_bias = both.zip(distance_bias.as_ref()).map(|(both, dw)| subtract(&both, dw));
+        Walked { queries, keys, table, content_bias, distance_bias }
+    }
+
+    pub(super) fn constants(&self, device: &Device) -> Constants {
+        Constants { chunks: self.inputs.chunks(device) }
+    }
+
+    /// What the walks read beside q, k, v, the table and dy, in one buffer.
+    fn notes(&self, device: &Device, dy: &Buffer) -> Buffer {
         let inputs = &self.inputs;
-        let chunk = operands.chunk;
-        let (mut weights, mut shifted) = inputs.scores(device, operands);
-        let values = inputs.heads().gather(device, chunk, &inputs.v, inputs.keys());
-        let product =
-            times_transposed(chunk.matrices(), [inputs.queries(), inputs.width, inputs.keys()]);
-        let (mut ds, _) = product.run(device, dy, &values, Finish::Plain);
-        let words = weights.words();
+        let words = inputs.notes.words() + inputs.biases.words() + 2 * self.lse.words();
+        let mut notes = device.buffer(words);
         device.run(
-            BackwardKernel {
-                params: operands.params,
-                constants: Constants { row_lanes: inputs.row_lanes(device) },
-                places: &inputs.places,
-                key: &inputs.key,
+            BackwardNotes {
+                params: bytemuck::cast(inputs.params),
+                constants: self.constants(device),
+                biases: &inputs.biases,
+                packed: &inputs.notes,
+                y: &self.y,
+                dy,
                 lse: &self.lse,
-                weights: &mut weights,
-                ds: &mut ds,
-                shifted: &mut shifted,
+                repacked: &mut notes,
             },
-            inputs.rows(device, chunk).flops(10 * words).words(6 * words + inputs.distances()),
+            Launch::lanes(words, BackwardNotes::WORKGROUP[0])
+                .flops(2 * dy.words())
+                .words(2 * dy.words() + 2 * words),
         );
-        (weights, ds, shifted)
+        notes
+    }
+
+    /// dq and σ.
+    fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
+        let inputs = &self.inputs;
+        let mut dq = device.buffer(inputs.q.words());
+        let mut sigma = device.buffer(self.lse.words());
+        device.run(
+            BackwardQueries {
+                params: bytemuck::cast(inputs.params),
+                constants: self.constants(device),
+                q: &inputs.q,
+                k: &inputs.k,
+                v: &inputs.v,
+                table: &inputs.table,
+                dy,
+                notes,
+                dq: &mut dq,
+                sigma: &mut sigma,
+            },
+            inputs
+                .tiles(inputs.queries())
+                .flops(5 * inputs.product())
+                .words(3 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words()),
+        );
+        [dq, sigma]
+    }
+
+    /// dk and dv.
+    fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
+        let inputs = &self.inputs;
+        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
+        device.run(
+            BackwardKeys {
+                params: bytemuck::cast(inputs.params),
+                constants: self.constants(device),
+                q: &inputs.q,
+                k: &inputs.k,
+                v: &inputs.v,
+                table: &inputs.table,
+                dy,
+                notes,
+                dk: &mut dk,
+                dv: &mut dv,
+            },
+            inputs
+                .tiles(inputs.keys())
+                .flops(5 * inputs.product())
+                .words(2 * inputs.q.words() + 4 * inputs.k.words() + inputs.table.words()),
+        );
+        [dk, dv]
+    }
+
+    /// The gradients of the table and of w, of each item and of each item and tile.
+    fn by_distance(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
+        let inputs = &self.inputs;
+        let [mut dtable, mut dbias] = self.of_distances(device);
+        device.run(
+            BackwardDistances {
+                params: bytemuck::cast(inputs.params),
+                constants: self.constants(device),
+                q: &inputs.q,
+                k: &inputs.k,
+                v: &inputs.v,
+                table: &inputs.table,
+                dy,
+                notes,
+                dtable: &mut dtable,
+                dbias: &mut dbias,
+            },
+            inputs
+                .tiles(inputs.distances())
+                .flops(4 * inputs.product())
+                .words(2 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words()),
+        );
+        [dtable, dbias]
+    }
+
+    /// Room for what [`Saved::by_distance`] gives.
+    fn of_distances(&self, device: &Device) -> [Buffer; 2] {
+        let params = &self.inputs.params;
+        let [batch, rows] = [params.batch, params.distances].map(|n| n as usize);
+        let plane = (params.heads * params.width) as usize;
+        [rows, rows.div_ceil(super::TILE_ROWS)].map(|rows| device.buffer(batch * rows * plane))
+    }
+
+    /// All of it, every weight made once.
+    fn walk_once(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Walked {
+        let inputs = &self.inputs;
+        let mut dq = device.buffer(inputs.q.words());
+        let mut sigma = device.buffer(self.lse.words());
+        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
+        let [mut dtable, mut dbias] = self.of_distances(device);
+        let words = 3 * inputs.q.words() + 4 * inputs.k.words() + dtable.words();
+        device.run(
+            BackwardFused {
+                params: bytemuck::cast(inputs.params),
+                constants: self.constants(device),
+                q: &inputs.q,
+                k: &inputs.k,
+                v: &inputs.v,
+                table: &inputs.table,
+                dy,
+                notes,
+                dq: &mut dq,
+                sigma: &mut sigma,
+                dk: &mut dk,
+                dv: &mut dv,
+                dtable: &mut dtable,
+                dbias: &mut dbias,
+            },
+            Launch::groups([1, inputs.params.heads, inputs.params.batch])
+                .flops(8 * inputs.product())
+                .words(words + inputs.table.words()),
+        );
+        self.with_sums(device, Some([dq, sigma]), Some([dk, dv]), Some([dtable, dbias]))
     }
 }
 
 impl SegmentInputs {
-    fn of_chunk(&self, chunk: Chunk) -> SegmentParams {
-        SegmentParams {
-            first_head: chunk.first_head as u32,
-            some_heads: chunk.heads as u32,
-            first_item: chunk.first_item as u32,
-            some_items: chunk.items as u32,
-            ..self.params
-        }
-    }
-
     /// `dq` with the segments' part, and the gradients of table and bias.
     fn gradients(
         &self,
@@ -206,9 +278,8 @@ impl SegmentInputs {
         let shape = dq.shape().clone();
         let mut dq = dq.buffer().clone();
         let mut touched = device.buffer(words);
-        let kernel = BackwardQueries {
+        let kernel = SegmentQueries {
             params,
-            constants: NO_ROWS,
             q,
             origin: &self.bias,
             table: &self.table,
@@ -218,14 +289,13 @@ impl SegmentInputs {
         };
         device.run(
             kernel,
-            Launch::lanes(words, BackwardQueries::WORKGROUP[0]).flops(4 * words).words(4 * words),
+            Launch::lanes(words, SegmentQueries::WORKGROUP[0]).flops(4 * words).words(4 * words),
         );
         let touched_sum = column_sums(&Tensor::new(device, [rows, plane], touched));
         let sigma_sum = column_sums(&Tensor::new(device, [rows, heads], sigma));
         let (mut dorigin, mut dtable) = (device.buffer(plane), device.buffer(2 * plane));
-        let kernel = BackwardTable {
+        let kernel = SegmentTable {
             params,
-            constants: NO_ROWS,
             table: &self.table,
             sigma_sum: sigma_sum.buffer(),
             touched_sum: touched_sum.buffer(),
@@ -234,7 +304,7 @@ impl SegmentInputs {
         };
         device.run(
             kernel,
-            Launch::lanes(plane, BackwardTable::WORKGROUP[0]).flops(2 * plane).words(6 * plane),
+            Launch::lanes(plane, SegmentTable::WORKGROUP[0]).flops(2 * plane).words(6 * plane),
         );
         let dtable = Tensor::new(device, [2, heads, width], dtable);
         let dorigin = Tensor::new(device, [heads, width], dorigin);

@@ -1,0 +1,279 @@
+//! Signatures of `shaders/attention_relative_backward.wgsl`, one struct per entry point.
+//!
+//! @generated from the shader; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
+
+#![cfg_attr(rustfmt, rustfmt::skip)]
+
+use crate::device::{Binding, Buffer, Kernel};
+pub use crate::params::attention_relative_backward::{Constants, Params};
+
+/// The WGSL text, shared functions first.
+pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/combine.wgsl"),
+    include_str!("../../../shaders/shared/relative_notes.wgsl"),
+    include_str!("../../../shaders/shared/relative_tile.wgsl"),
+    include_str!("../../../shaders/shared/relative_sums.wgsl"),
+    include_str!("../../../shaders/shared/relative_walk.wgsl"),
+    include_str!("../../../shaders/shared/philox.wgsl"),
+    include_str!("../../../shaders/attention_relative_backward.wgsl"),
+);
+
+/// Entry point `backward_notes`: reads biases, packed, y, dy, lse; writes repacked.
+pub struct BackwardNotes<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[2, A, D]`  u, w
+    pub biases: &'a Buffer,
+    /// the notes of forward
+    pub packed: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub y: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// `[B, A, T]`  L
+    pub lse: &'a Buffer,
+    /// `[4 + B·T·(2 + 4·⌈S/32⌉ + 3·A) + 2·A·D]`
+    pub repacked: &'a mut Buffer,
+}
+
+impl Kernel for BackwardNotes<'_> {
+    const STEM: &'static str = "attention_relative_backward";
+    const ENTRY: &'static str = "backward_notes";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "biases", slot: 5, buffer: self.biases, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "packed", slot: 6, buffer: self.packed, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "y", slot: 7, buffer: self.y, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "lse", slot: 9, buffer: self.lse, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "repacked", slot: 10, buffer: &*self.repacked, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let biases = self.biases.read();
+        let packed = self.packed.read();
+        let y = self.y.read();
+        let dy = self.dy.read();
+        let lse = self.lse.read();
+        let mut repacked = self.repacked.write();
+        crate::cpu::attention_relative_backward::backward_notes(&self.params, &self.constants, (biases.f32(), packed.f32(), y.f32(), dy.f32(), lse.f32()), repacked.f32_mut());
+    }
+}
+
+/// Entry point `backward_queries`: reads q, k, v, table, dy, notes; writes dq, sigma.
+pub struct BackwardQueries<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[B, T, A, D]`
+    pub q: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub k: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub v: &'a Buffer,
+    /// `[Q + S, A, D]`  r
+    pub table: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// the same, packed
+    pub notes: &'a Buffer,
+    /// `[B, T, A, D]`  without the segments' part
+    pub dq: &'a mut Buffer,
+    /// `[B, T, A]`  σ
+    pub sigma: &'a mut Buffer,
+}
+
+impl Kernel for BackwardQueries<'_> {
+    const STEM: &'static str = "attention_relative_backward";
+    const ENTRY: &'static str = "backward_queries";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 12, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "sigma", slot: 13, buffer: &*self.sigma, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let q = self.q.read();
+        let k = self.k.read();
+        let v = self.v.read();
+        let table = self.table.read();
+        let dy = self.dy.read();
+        let notes = self.notes.read();
+        let mut dq = self.dq.write();
+        let mut sigma = self.sigma.write();
+        crate::reference::attention_relative_backward::backward_queries::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), table.f32(), dy.f32(), notes.f32()), (dq.f32_mut(), sigma.f32_mut()));
+    }
+}
+
+/// Entry point `backward_keys`: reads q, k, v, table, dy, notes; writes dk, dv.
+pub struct BackwardKeys<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[B, T, A, D]`
+    pub q: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub k: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub v: &'a Buffer,
+    /// `[Q + S, A, D]`  r
+    pub table: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// the same, packed
+    pub notes: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub dk: &'a mut Buffer,
+    /// `[B, S, A, D]`
+    pub dv: &'a mut Buffer,
+}
+
+impl Kernel for BackwardKeys<'_> {
+    const STEM: &'static str = "attention_relative_backward";
+    const ENTRY: &'static str = "backward_keys";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dk", slot: 14, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dv", slot: 15, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let q = self.q.read();
+        let k = self.k.read();
+        let v = self.v.read();
+        let table = self.table.read();
+        let dy = self.dy.read();
+        let notes = self.notes.read();
+        let mut dk = self.dk.write();
+        let mut dv = self.dv.write();
+        crate::reference::attention_relative_backward::backward_keys::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), table.f32(), dy.f32(), notes.f32()), (dk.f32_mut(), dv.f32_mut()));
+    }
+}
+
+/// Entry point `backward_distances`: reads q, k, v, table, dy, notes; writes dtable, dbias.
+pub struct BackwardDistances<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[B, T, A, D]`
+    pub q: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub k: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub v: &'a Buffer,
+    /// `[Q + S, A, D]`  r
+    pub table: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// the same, packed
+    pub notes: &'a Buffer,
+    /// `[B, Q + S, A, D]`  dr of each item
+    pub dtable: &'a mut Buffer,
+    /// `[B, ⌈(Q + S)/64⌉, A, D]`  dw of each item and tile
+    pub dbias: &'a mut Buffer,
+}
+
+impl Kernel for BackwardDistances<'_> {
+    const STEM: &'static str = "attention_relative_backward";
+    const ENTRY: &'static str = "backward_distances";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const USES_PARAMS: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dtable", slot: 16, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dbias", slot: 17, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let q = self.q.read();
+        let k = self.k.read();
+        let v = self.v.read();
+        let table = self.table.read();
+        let dy = self.dy.read();
+        let notes = self.notes.read();
+        let mut dtable = self.dtable.write();
+        let mut dbias = self.dbias.write();
+        crate::reference::attention_relative_backward::backward_distances::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), table.f32(), dy.f32(), notes.f32()), (dtable.f32_mut(), dbias.f32_mut()));
+    }
+}

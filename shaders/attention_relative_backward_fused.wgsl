@@ -1,0 +1,233 @@
+// attention_relative_backward_fused — the same in one walk over pairs of tiles, which makes every weight once instead of three times.
+//
+// math      as attention_relative_backward
+// variant   attention_relative_backward
+// source    as attention_relative_backward
+// shapes    as attention_relative_backward
+// work      one workgroup per (head, item) over tiles of 64 queries and 32 keys; dispatch (1, A, B): too few for a GPU, but right for one
+//           that is a processor's cores, whose walk (engine/src/cpu/attention_relative_backward.rs) goes the same way
+// cost      16·B·A·T·S·D FLOPs; dK, dV and dr grow in their own memory, where only their workgroup writes
+// limits    12 storage buffers, more than WebGPU promises
+// numerics  as attention_relative_backward
+// uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
+
+struct Params {
+    batch: u32,         // B
+    queries: u32,       // T
+    keys: u32,          // S
+    heads: u32,         // A
+    width: u32,         // D
+    distances: u32,     // Q + S
+    scale: f32,         // 1/√D
+    causal: u32,        // 1: row i sees columns j ≤ t_i + S − Q
+    has_lengths: u32,   // 1: item b sees columns j < lengths[b]
+    has_bits: u32,      // 1: row i sees column j if bit j of its row of bits is set
+    has_places: u32,    // 1: t_i = places[b, i]; 0: t_i = i
+    has_segments: u32,  // 1: scores have the term e·g
+    threshold: u32,     // a word below it drops the weight; 0: no dropout
+    keep_scale: f32,    // 1/(1 − probability)
+    site: u32,          // which dropout of the model
+    first_row: u32,     // number of row 0 of item 0 in the counters of dropout
+    first_head: u32,    // head at which the dispatch begins
+    first_item: u32,    // item at which it begins
+    some_items: u32,    // how many items it does of each head
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> q: array<vec4f>;                // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<vec4f>;                // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<vec4f>;                // [B, S, A, D]
+@group(0) @binding(4) var<storage, read> table: array<vec4f>;            // [Q + S, A, D]  r
+@group(0) @binding(8) var<storage, read> dy: array<vec4f>;               // [B, T, A, D]
+@group(0) @binding(11) var<storage, read> notes: array<f32>;             // those that backward_notes packs
+@group(0) @binding(12) var<storage, read_write> dq: array<vec4f>;        // [B, T, A, D]  without the segments' part
+@group(0) @binding(13) var<storage, read_write> sigma: array<f32>;       // [B, T, A]  σ
+@group(0) @binding(14) var<storage, read_write> dk: array<vec4f>;        // [B, S, A, D]
+@group(0) @binding(15) var<storage, read_write> dv: array<vec4f>;        // [B, S, A, D]
+@group(0) @binding(16) var<storage, read_write> dtable: array<vec4f>;    // [B, Q + S, A, D]  dr of each item
+@group(0) @binding(17) var<storage, read_write> dbias: array<f32>;       // [B, ⌈(Q + S)/64⌉, A, D]  dw, of which only the sum over 64s counts
+
+override CHUNKS: u32 = 4u;  // ⌈D/32⌉
+
+const LANES_OF_KEY: u32 = 4u;  // lanes that share a key or a distance of a tile, each every fourth vec4 of its channels
+
+// Weight of own row a and other row b, shared by share_weights.
+fn shared_weight(a: u32, b: u32) -> f32 {
+    return stage[a * QUADS + b / 4u][b % 4u];
+}
+
+// Σ_a weight[a, b]·(own row a + bias), for b = `own_b` if queries are all met at one column, else along the diagonal a + b.
+fn sum_over_own(place: Place, own: Side, bias: u32, at: u32, is_diagonal: bool, c: u32) -> vec4f {
+    var added = vec4f(0.0);
+    if bias != NONE {
+        added = bias_of(bias, place.head, c);
+    }
+    var sum = vec4f(0.0);
+    for (var a = 0u; a < TILE_ROWS; a++) {
+        let b = select(at, at - a, is_diagonal);
+        if b < TILE_COLUMNS {
+            sum += shared_weight(a, b) * (load(own.tensor, place, own.first - i32(a), c) + added);
+        }
+    }
+    return sum;
+}
+
+fn clear(place: Place) {
+    for (var row = place.lane; row < max(params.keys, params.distances); row += TILE_LANES) {
+        for (var c = 0u; c < params.width / 4u; c++) {
+            if row < params.keys {
+                dk[at_row(K, place, i32(row), c)] = vec4f(0.0);
+                dv[at_row(K, place, i32(row), c)] = vec4f(0.0);
+            }
+            if row < params.distances {
+                dtable[at_table(place, row, c)] = vec4f(0.0);
+            }
+        }
+    }
+}
+
+fn at_table(place: Place, n: u32, c: u32) -> u32 {
+    return ((place.item * params.distances + n) * params.heads + place.head) * (params.width / 4u) + c;
+}
+
+// dk or dv of the tile's keys from j0, after their weights were shared.
+fn add_to_keys(place: Place, own: Side, bias: u32, j0: u32, is_value: bool) {
+    let j = j0 + place.lane / LANES_OF_KEY;
+    for (var c = place.lane % LANES_OF_KEY; c < params.width / 4u; c += LANES_OF_KEY) {
+        let sum = sum_over_own(place, own, bias, place.lane / LANES_OF_KEY, false, c);
+        if j < params.keys && is_value {
+            dv[at_row(K, place, i32(j), c)] += sum;
+        } else if j < params.keys {
+            dk[at_row(K, place, i32(j), c)] += sum;
+        }
+    }
+}
+
+// dr of the band, whose rows begin at distance `first`.
+fn add_to_band(place: Place, own: Side, first: i32) {
+    for (var row = place.lane / LANES_OF_KEY; row < BAND_ROWS; row += TILE_LANES / LANES_OF_KEY) {
+        let n = first + i32(row);
+        for (var c = place.lane % LANES_OF_KEY; c < params.width / 4u; c += LANES_OF_KEY) {
+            let sum = sum_over_own(place, own, W, row, true, c);
+            if n >= 0 && n < i32(params.distances) {
+                dtable[at_table(place, u32(n), c)] += sum;
+            }
+        }
+    }
+}
+
+// The same where every query has a band of its own: all queries of the tile, for each distance in turn.
+fn add_to_scattered(place: Place, own: Side, j0: u32) {
+    for (var n = place.lane; n < params.distances; n += TILE_LANES) {
+        for (var c = 0u; c < params.width / 4u; c++) {
+            var sum = vec4f(0.0);
+            for (var a = 0u; a < TILE_ROWS; a++) {
+                let b = i32(n) - i32(j0) - distance_of(place.item, u32(own.first) - a);
+                if b >= 0 && b < i32(TILE_COLUMNS) {
+                    let row = load(Q, place, own.first - i32(a), c) + bias_of(W, place.head, c);
+                    sum += shared_weight(a, u32(b)) * row;
+                }
+            }
+            dtable[at_table(place, n, c)] += sum;
+        }
+    }
+}
+
+// dw of the item: all of it for the first 64 distances, nothing for the others.
+fn store_bias(place: Place, sums: ptr<function, array<vec4f, 4>>) {
+    let tiles = (params.distances + 63u) / 64u;
+    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+        workgroupBarrier();
+        stage[LANES_START + place.lane] = (*sums)[chunk];
+        workgroupBarrier();
+        let channel = chunk * 4u * QUADS + place.lane;
+        if place.lane < 4u * QUADS && channel < params.width {
+            var sum = 0.0;
+            for (var ty = 0u; ty < TILE_LANES / QUADS; ty++) {
+                sum += stage[LANES_START + ty * QUADS + place.lane / 4u][place.lane % 4u];
+            }
+            for (var tile = 0u; tile < tiles; tile++) {
+                let at = ((place.item * tiles + tile) * params.heads + place.head) * params.width + channel;
+                dbias[at] = select(0.0, sum, tile == 0u);
+            }
+        }
+    }
+}
+
+@compute @workgroup_size(TILE_LANES)
+fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let place = Place(params.first_item + group.z, params.first_head + group.y, lane);
+    let ty = lane / QUADS;
+    let tx = lane % QUADS;
+    clear(place);
+    storageBarrier();
+
+    var bias_sums: array<vec4f, 4>;  // dw over the lane's rows: [chunk] of four channels
+    for (var i0 = 0u; i0 < params.queries; i0 += TILE_ROWS) {
+        let last = i0 + TILE_ROWS - 1u;
+        let own = Side(Q, i32(last), -1);
+        let own_dy = Side(DY, i32(last), -1);
+        var sums: array<mat4x4f, 4>;       // dq by keys: [chunk][row] of four channels
+        var band_sums: array<mat4x4f, 4>;  // dq by distances
+        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+            sums[chunk] = mat4x4f();
+            band_sums[chunk] = mat4x4f();
+        }
+        var others = vec4f(0.0);  // σ of the four rows, over this lane's columns
+        let end = columns_of_any(place, i0, TILE_ROWS);
+        for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
+            let keys = Side(K, i32(j0), 1);
+            let band = band_of(last, j0);
+            let s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, keys, NONE, band, W);
+            let dp = products(place, OWN_AND_OTHER, own_dy, NONE, Side(V, i32(j0), 1), NONE, band, NONE);
+            var weights = mat4x4f();
+            var ds = mat4x4f();
+            for (var r = 0u; r < 4u; r++) {
+                let i = last - 4u * ty - r;
+                let j = j0 + 4u * tx;
+                let other = bits_at(OTHER, place.item, i, j);
+                var score = s[r];
+                if params.has_places != 0u {
+                    score += meet_four(place, Q, W, i, R, distance_of(place.item, i) + i32(j));
+                }
+                let seen = bits_at(SEEN, place.item, i, j);
+                let four = differentiate(place, i, i32(j), score, dp[r], seen, other);
+                weights[r] = four.weights;
+                ds[r] = four.ds;
+                others[r] += dot(ds[r], select(vec4f(0.0), vec4f(1.0), other));
+            }
+            share_weights(place, weights);
+            add_to_keys(place, own_dy, NONE, j0, true);
+            share_weights(place, ds);
+            add_to_keys(place, own, U, j0, false);
+            add_others(&sums, place, keys, NONE);
+            if params.has_places == 0u {
+                add_band(&band_sums, place, band.first);
+                add_to_band(place, own, band.first);
+            } else {
+                for (var r = 0u; r < 4u; r++) {
+                    let first = distance_of(place.item, last - 4u * ty - r) + i32(j0);
+                    add_scattered(&band_sums, place, r, first);
+                }
+                add_to_scattered(place, own, j0);
+            }
+            // The next tile's rows of dr are others' of this one.
+            storageBarrier();
+        }
+        let sum = sum_over_lanes(place, others);
+        for (var r = 0u; r < 4u; r++) {
+            let i = last - 4u * ty - r;
+            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+                let c = chunk * QUADS + tx;
+                bias_sums[chunk] += band_sums[chunk][r];
+                if is_inside(Q, i32(i), c) {
+                    dq[at_row(Q, place, i32(i), c)] = sums[chunk][r] + band_sums[chunk][r];
+                }
+            }
+            if i < params.queries && tx == 0u {
+                sigma[query_of(place.item, i) * params.heads + place.head] = sum[r];
+            }
+        }
+    }
+    store_bias(place, &bias_sums);
+}
