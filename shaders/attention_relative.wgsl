@@ -155,22 +155,6 @@ fn bias_of(bias: u32, head: u32, c: u32) -> vec4f {
     return select(vec4f(0.0), biases[(bias * params.heads + head) * width + min(c, width - 1u)], c < width);
 }
 
-// Scores before scale and segments of queries last, last − 1 .. and keys j0, j0 + 1 ..
-fn scores(place: Place, last: u32, j0: u32) -> mat4x4f {
-    let tokens = params.distances - params.keys;
-    let own = Side(Q, i32(last), -1);
-    let band = Side(R, i32(j0 + tokens) - i32(last), 1);
-    var s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, Side(K, i32(j0), 1), NONE, band, W);
-    if params.has_places != 0u {
-        for (var r = 0u; r < 4u; r++) {
-            let i = last - 4u * (place.lane / QUADS) - r;
-            let first = distance_of(place.item, i) + i32(j0 + 4u * (place.lane % QUADS));
-            s[r] += meet_four(place, Q, W, i, R, first);
-        }
-    }
-    return s;
-}
-
 @compute @workgroup_size(TILE_LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let place = Place(params.first_item + group.z, params.first_head + group.y, lane);
@@ -183,7 +167,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     var total = vec4f(0.0);       // Σ p of the four rows, over this lane's columns
     let end = columns_of_any(place, group.x * TILE_ROWS, TILE_ROWS);
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
-        var s = scores(place, last, j0);
+        var s = scores_of_queries(place, last, j0);
         var peaks = vec4f(HIDDEN);
         for (var r = 0u; r < 4u; r++) {
             let i = last - 4u * ty - r;

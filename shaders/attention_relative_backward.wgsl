@@ -89,7 +89,6 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let last = group.x * TILE_ROWS + TILE_ROWS - 1u;
     let ty = lane / QUADS;
     let tx = lane % QUADS;
-    let own = Side(Q, i32(last), -1);
     let own_dy = Side(DY, i32(last), -1);
 
     var sums: array<mat4x4f, 4>;  // dq: [chunk][row] of four channels
@@ -98,19 +97,15 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
         let keys = Side(K, i32(j0), 1);
         let band = band_of(last, j0);
-        let s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, keys, NONE, band, W);
+        let s = scores_of_queries(place, last, j0);
         let dp = products(place, OWN_AND_OTHER, own_dy, NONE, Side(V, i32(j0), 1), NONE, band, NONE);
         var ds = mat4x4f();
         for (var r = 0u; r < 4u; r++) {
             let i = last - 4u * ty - r;
             let j = j0 + 4u * tx;
             let other = bits_at(OTHER, place.item, i, j);
-            var score = s[r];
-            if params.has_places != 0u {
-                score += meet_four(place, Q, W, i, R, distance_of(place.item, i) + i32(j));
-            }
             let seen = bits_at(SEEN, place.item, i, j);
-            ds[r] = differentiate(place, i, i32(j), score, dp[r], seen, other).ds;
+            ds[r] = differentiate(place, i, i32(j), s[r], dp[r], seen, other).ds;
             others[r] += dot(ds[r], select(vec4f(0.0), vec4f(1.0), other));
         }
         share_weights(place, ds);

@@ -178,7 +178,7 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
         for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
             let keys = Side(K, i32(j0), 1);
             let band = band_of(last, j0);
-            let s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, keys, NONE, band, W);
+            let s = scores_of_queries(place, last, j0);
             let dp = products(place, OWN_AND_OTHER, own_dy, NONE, Side(V, i32(j0), 1), NONE, band, NONE);
             var weights = mat4x4f();
             var ds = mat4x4f();
@@ -186,12 +186,8 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
                 let i = last - 4u * ty - r;
                 let j = j0 + 4u * tx;
                 let other = bits_at(OTHER, place.item, i, j);
-                var score = s[r];
-                if params.has_places != 0u {
-                    score += meet_four(place, Q, W, i, R, distance_of(place.item, i) + i32(j));
-                }
                 let seen = bits_at(SEEN, place.item, i, j);
-                let four = differentiate(place, i, i32(j), score, dp[r], seen, other);
+                let four = differentiate(place, i, i32(j), s[r], dp[r], seen, other);
                 weights[r] = four.weights;
                 ds[r] = four.ds;
                 others[r] += dot(ds[r], select(vec4f(0.0), vec4f(1.0), other));

@@ -224,3 +224,22 @@ fn four_rows(tensor: u32, place: Place, first: i32, c: u32) -> mat4x4f {
         load(tensor, place, first + 3, c),
     );
 }
+
+// The band where own queries, or other ones, begin with the last of a tile, and the keys with j0.
+fn band_of(last: u32, j0: u32) -> Side {
+    return Side(R, i32(j0 + params.distances - params.keys) - i32(last), 1);
+}
+
+// Scores before scale and segments of own queries last, last − 1 .. and keys j0, j0 + 1 ..
+fn scores_of_queries(place: Place, last: u32, j0: u32) -> mat4x4f {
+    let own = Side(Q, i32(last), -1);
+    var s = products(place, OWN_AND_OTHER | OWN_AND_BAND, own, U, Side(K, i32(j0), 1), NONE, band_of(last, j0), W);
+    if params.has_places != 0u {
+        for (var r = 0u; r < 4u; r++) {
+            let i = last - 4u * (place.lane / QUADS) - r;
+            let first = distance_of(place.item, i) + i32(j0 + 4u * (place.lane % QUADS));
+            s[r] += meet_four(place, Q, W, i, R, first);
+        }
+    }
+    return s;
+}

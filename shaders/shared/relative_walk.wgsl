@@ -40,8 +40,3 @@ fn differentiate(place: Place, i: u32, j: i32, s: vec4f, dp: vec4f, seen: vec4<b
     let delta = notes[note + params.batch * params.heads * params.queries];
     return Four(z * p, params.scale * p * (z * dp - vec4f(delta)));
 }
-
-// First row of the band where own rows begin at the last of some queries, or other rows do.
-fn band_of(last: u32, j0: u32) -> Side {
-    return Side(R, i32(j0 + params.distances - params.keys) - i32(last), 1);
-}

@@ -1,5 +1,6 @@
 //! attention_relative: twins against the paper's code and differences, every device against the twins, and who sees what.
 
+mod chunks;
 mod problem;
 mod tiles;
 mod twins;
@@ -51,6 +52,29 @@ fn twins_backward_matches_finite_differences() {
             };
             let numeric = central_difference(loss, &inputs[at]);
             assert_close(gradient, &numeric, 1e-7, &format!("{case:?} {}", NAMES[at + 1]));
+        }
+    }
+}
+
+/// What emulated GPUs do by parts is what the walks do at once.
+#[test]
+fn chunks_add_up_to_the_whole() {
+    for case in [Case::full([3, 2, 5, 3, 2]), Case { picked: 4, ..Case::full([3, 2, 7, 3, 2]) }] {
+        let problem = Problem::new(case);
+        let inputs = problem.wide_inputs();
+        let twins = problem.twins(&inputs);
+        let [dq, sigma, dk, dv, of_items, _] = &twins.walked;
+        let words = inputs[3].len();
+        let dr: Vec<f64> =
+            (0..words).map(|at| of_items.iter().skip(at).step_by(words).sum()).collect();
+        let whole = [&twins.y, &twins.lse, dq, sigma, dk, dv, &dr];
+        for some in [[1, 1], [1, 2], [2, 3], [3, 3]] {
+            let parts = problem.by_chunks(&inputs, &twins, some);
+            for (name, (part, whole)) in
+                ["y", "L", "dq", "sigma", "dk", "dv", "dr"].iter().zip(parts.iter().zip(whole))
+            {
+                assert_close(part, whole, 1e-12, &format!("{case:?} {some:?} {name}"));
+            }
         }
     }
 }

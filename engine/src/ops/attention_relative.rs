@@ -48,7 +48,8 @@ pub struct Segments<'a> {
 /// `s_ij = ((q_i + u)·k_j + (q_i + w)·r_{j + Q − t_i} + (q_i + o)·m_g)/√D`, g whether the segments differ.
 ///
 /// Keys are memory first, then the Q tokens, so that key S − Q + t is token t itself. Queries are all tokens, or some of
-/// them at `places`. Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored.
+/// them at `places`. Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored,
+/// but on emulated GPUs, where they exist for some heads at a time: at most 64 MiB by distance, and in backward as many by key.
 ///
 /// # Shapes
 /// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128; [`Distances`] and [`Segments`] tell

@@ -78,7 +78,7 @@ pub fn forward<T: Real>(
     (y, lse): (&mut [T], &mut [T]),
 ) {
     let scores = |row: &Row| row.scores(params, (q, k, table, biases), notes);
-    mix(params, (v, notes), scores, (y, lse));
+    mix(params, (v, notes), |_| true, scores, (y, lse));
 }
 
 /// The same for the heads and items of a dispatch, from products with all distances.
@@ -88,21 +88,23 @@ pub fn forward_distant<T: Real>(
     (q, k, v, biases, notes, distant): (&[T], &[T], &[T], &[T], &[T], &[T]),
     (y, lse): (&mut [T], &mut [T]),
 ) {
+    let rows = distant.len() / params.distances as usize;
     let scores = |row: &Row| row.scores_from(params, (q, k, biases, notes), distant);
-    mix(params, (v, notes), scores, (y, lse));
+    mix(params, (v, notes), |row| row.is_of_dispatch(params, rows), scores, (y, lse));
 }
 
 /// Softmax and mixture of every row that the dispatch has.
 fn mix<T: Real>(
     params: &Params,
     (v, notes): (&[T], &[T]),
+    is_of_dispatch: impl Fn(&Row) -> bool + Sync,
     scores: impl Fn(&Row) -> Vec<Score<T>> + Sync,
     (y, lse): (&mut [T], &mut [T]),
 ) {
     let [queries, heads, width] = [params.queries, params.heads, params.width].map(|n| n as usize);
     let rows = y.par_chunks_exact_mut(width).enumerate().map(|(at, y)| {
         let row = Row::of(params, at);
-        if !row.is_of_dispatch(params) {
+        if !is_of_dispatch(&row) {
             return None;
         }
         let scores = scores(&row);
@@ -203,10 +205,11 @@ impl Row {
         (n * params.heads as usize + self.head) * params.width as usize
     }
 
-    /// Whether the dispatch does the row's head and item.
-    pub fn is_of_dispatch(&self, params: &Params) -> bool {
+    /// Whether a dispatch of so many `rows` does the row's head and item.
+    pub fn is_of_dispatch(&self, params: &Params, rows: usize) -> bool {
         let items = params.first_item..params.first_item + params.some_items;
-        items.contains(&(self.item as u32)) && self.head >= params.first_head as usize
+        let begins = items.contains(&(self.item as u32)) && self.head >= params.first_head as usize;
+        begins && self.number(params) < rows
     }
 
     /// Number of the row among those of the dispatch, `[.., T]`.

@@ -116,10 +116,9 @@ pub fn backward_weights<T: Real>(
         [params.keys, params.distances, params.width].map(|n| n as usize);
     weights.fill(T::zero());
     ds.fill(T::zero());
-    let numbers = ds.len() / keys;
+    let of_dispatch = ds.len() / keys;
     let rows = (0..q.len() / width).map(|at| Row::of(params, at));
-    let of_dispatch = |row: &Row| row.is_of_dispatch(params) && row.number(params) < numbers;
-    for row in rows.filter(of_dispatch) {
+    for row in rows.filter(|row| row.is_of_dispatch(params, of_dispatch)) {
         let (number, note) = (row.number(params), note_of(params, &row));
         let u = &notes[Layout::of(params).biases..];
         let scores = row.scores_from(params, (q, k, u, notes), distant);

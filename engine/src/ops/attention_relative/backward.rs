@@ -32,7 +32,6 @@ impl<const N: usize> Backward<N> for Saved {
 }
 
 /// What the walks give, `None` where it is not wanted.
-#[derive(Default)]
 pub(super) struct Walked {
     /// `[B, T, A, D]` without the segments' part, and `[B, T, A]`: σ.
     pub queries: Option<[Buffer; 2]>,
