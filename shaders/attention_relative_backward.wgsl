@@ -16,25 +16,29 @@
 // uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
 
 struct Params {
-    batch: u32,         // B
-    queries: u32,       // T
-    keys: u32,          // S
-    heads: u32,         // A
-    width: u32,         // D
-    distances: u32,     // Q + S
-    scale: f32,         // 1/√D
-    causal: u32,        // 1: row i sees columns j ≤ t_i + S − Q
-    has_lengths: u32,   // 1: item b sees columns j < lengths[b]
-    has_bits: u32,      // 1: row i sees column j if bit j of its row of bits is set
-    has_places: u32,    // 1: t_i = places[b, i]; 0: t_i = i
-    has_segments: u32,  // 1: scores have the term e·g
-    threshold: u32,     // a word below it drops the weight; 0: no dropout
-    keep_scale: f32,    // 1/(1 − probability)
-    site: u32,          // which dropout of the model
-    first_row: u32,     // number of row 0 of item 0 in the counters of dropout
-    first_head: u32,    // head at which the dispatch begins
-    first_item: u32,    // item at which it begins
-    some_items: u32,    // how many items it does of each head
+    batch: u32,           // B
+    queries: u32,         // T
+    keys: u32,            // S
+    heads: u32,           // A
+    width: u32,           // D
+    distances: u32,       // Q + S
+    scale: f32,           // 1/√D
+    causal: u32,          // 1: row i sees columns j ≤ t_i + S − Q
+    has_lengths: u32,     // 1: item b sees columns j < lengths[b]
+    has_bits: u32,        // 1: row i sees column j if bit j of its row of bits is set
+    has_places: u32,      // 1: t_i = places[b, i]; 0: t_i = i
+    has_segments: u32,    // 1: scores have the term e·g
+    threshold: u32,       // a word below it drops the weight; 0: no dropout
+    keep_scale: f32,      // 1/(1 − probability)
+    site: u32,            // which dropout of the model
+    first_row: u32,       // number of row 0 of item 0 in the counters of dropout
+    first_head: u32,      // head at which the dispatch begins
+    first_item: u32,      // item at which it begins
+    some_items: u32,      // how many items it does of each head
+    first_query: u32,     // query at which it begins
+    some_queries: u32,    // how many it does of each item
+    first_distance: u32,  // number of the first row of r that its queries may meet
+    some_distances: u32,  // how many there are from there on
 }
 
 @group(0) @binding(0) var<uniform> params: Params;

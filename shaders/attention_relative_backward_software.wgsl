@@ -4,34 +4,39 @@
 //           dv = (z·p)ᵀ·dy, dk = Gᵀ·(q + u), dq = G·k + G'·r, dr = G'ᵀ·(q + w), G'_in = G_{i, n − Q + t_i}
 // variant   attention_relative_backward
 // source    as attention_relative_backward
-// shapes    as attention_relative_backward; [.., T, S] and [.., T, Q + S] are of the heads and items of the dispatch
+// shapes    as attention_relative_backward; a dispatch has some heads, items, queries U and distances N, the latter as many as its
+//           queries meet; [.., T, S] has rows for its other queries too
 // work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
-//           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, some heads, some items)
-// cost      4·B·A·T·S·D FLOPs beside the products; a score reads a word and writes three, a row writes T zeros
+//           broadcast (shared/attention_lanes.wgsl); dispatch (⌈U/64⌉, some heads, some items)
+// cost      4·B·A·T·S·D FLOPs beside the products; a score reads a word and writes three, a row writes N − S zeros
 // limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); 9 storage buffers; no workgroup memory, no barriers
 // numerics  as attention_relative_backward
 // uses      shared/attention_lanes.wgsl, shared/relative_notes.wgsl, shared/relative_lanes.wgsl, shared/philox.wgsl
 
 struct Params {
-    batch: u32,         // B
-    queries: u32,       // T
-    keys: u32,          // S
-    heads: u32,         // A
-    width: u32,         // D
-    distances: u32,     // Q + S
-    scale: f32,         // 1/√D
-    causal: u32,        // 1: row i sees columns j ≤ t_i + S − Q
-    has_lengths: u32,   // 1: item b sees columns j < lengths[b]
-    has_bits: u32,      // 1: row i sees column j if bit j of its row of bits is set
-    has_places: u32,    // 1: t_i = places[b, i]; 0: t_i = i
-    has_segments: u32,  // 1: scores have the term e·g
-    threshold: u32,     // a word below it drops the weight; 0: no dropout
-    keep_scale: f32,    // 1/(1 − probability)
-    site: u32,          // which dropout of the model
-    first_row: u32,     // number of row 0 of item 0 in the counters of dropout
-    first_head: u32,    // head at which the dispatch begins
-    first_item: u32,    // item at which it begins
-    some_items: u32,    // how many items it does of each head
+    batch: u32,           // B
+    queries: u32,         // T
+    keys: u32,            // S
+    heads: u32,           // A
+    width: u32,           // D
+    distances: u32,       // Q + S
+    scale: f32,           // 1/√D
+    causal: u32,          // 1: row i sees columns j ≤ t_i + S − Q
+    has_lengths: u32,     // 1: item b sees columns j < lengths[b]
+    has_bits: u32,        // 1: row i sees column j if bit j of its row of bits is set
+    has_places: u32,      // 1: t_i = places[b, i]; 0: t_i = i
+    has_segments: u32,    // 1: scores have the term e·g
+    threshold: u32,       // a word below it drops the weight; 0: no dropout
+    keep_scale: f32,      // 1/(1 − probability)
+    site: u32,            // which dropout of the model
+    first_row: u32,       // number of row 0 of item 0 in the counters of dropout
+    first_head: u32,      // head at which the dispatch begins
+    first_item: u32,      // item at which it begins
+    some_items: u32,      // how many items it does of each head
+    first_query: u32,     // query at which it begins
+    some_queries: u32,    // how many it does of each item
+    first_distance: u32,  // number of the first row of r that its queries may meet
+    some_distances: u32,  // how many there are from there on
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,7 +46,7 @@ struct Params {
 @group(0) @binding(8) var<storage, read> dy: array<f32>;                // [B, T, A, D]
 @group(0) @binding(11) var<storage, read> notes: array<f32>;            // those that backward_notes packs
 @group(0) @binding(13) var<storage, read_write> sigma: array<f32>;      // [B, T, A]  σ
-@group(0) @binding(18) var<storage, read_write> distant: array<f32>;    // [.., T, Q + S]  X, then G'
+@group(0) @binding(18) var<storage, read_write> distant: array<f32>;    // [.., U, N]  X, then G'
 @group(0) @binding(19) var<storage, read_write> weights: array<f32>;    // [.., T, S]  z·p
 @group(0) @binding(20) var<storage, read_write> ds: array<f32>;         // [.., T, S]  G
 
@@ -146,7 +151,7 @@ fn differentiate(s: ptr<function, array<vec4f, 64>>, dp: ptr<function, array<vec
     through_eight(s, dp, 40u, rows, seen, kept);
     through_eight(s, dp, 48u, rows, seen, kept);
     through_eight(s, dp, 56u, rows, seen, kept);
-    return store_tile(s, dp, rows, vec4u(place.rows) + rows.i, j0, other);
+    return store_tile(s, dp, rows, vec4u(place.pair * params.queries) + rows.i, j0, other);
 }
 
 // σ, and zeros where a row meets no key.
@@ -154,12 +159,12 @@ fn finish(rows: Rows, place: Place) {
     for (var r = 0u; r < OWN; r++) {
         if rows.valid[r] {
             sigma[query_of(place.item, rows.i[r]) * params.heads + place.head] = rows.sigma[r];
-            let row = (place.rows + rows.i[r]) * params.distances;
             let first = rows.by_distance.start[r];
-            for (var at = row; at < first; at++) {
+            let end = first + rows.by_distance.count[r];
+            for (var at = end - params.some_distances; at < first; at++) {
                 distant[at] = 0.0;
             }
-            for (var at = first + params.keys; at < row + params.distances; at++) {
+            for (var at = first + params.keys; at < end; at++) {
                 distant[at] = 0.0;
             }
         }
@@ -169,9 +174,8 @@ fn finish(rows: Rows, place: Place) {
 @compute @workgroup_size(SUBGROUP)
 fn backward_weights(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
     let place = place_of(group);
-    let i0 = group.x * SUBGROUP * 2u * OWN;
-    var upper = rows_from(place, i0 + 2u * OWN * lane);
-    var lower = rows_from(place, i0 + 2u * OWN * lane + OWN);
+    var upper = rows_from(place, place.i0 + 2u * OWN * lane);
+    var lower = rows_from(place, place.i0 + 2u * OWN * lane + OWN);
     for (var j0 = 0u; j0 < params.keys; j0 += OTHERS) {
         let start = starts_of_keys(place.item, place.head, j0, lane);
         var upper_s: array<vec4f, 64>;

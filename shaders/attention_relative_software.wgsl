@@ -3,34 +3,38 @@
 // math      as attention_relative, with X_in = (q_i + w)·r_n from a product: moving words by address is cheap there, in registers it is not
 // variant   attention_relative
 // source    as attention_relative
-// shapes    as attention_relative; [.., T, Q + S] is of the heads and items of the dispatch
+// shapes    as attention_relative; a dispatch has some heads, items, queries U and distances N, the latter as many as its queries meet
 // work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
-//           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, some heads, some items)
+//           broadcast (shared/attention_lanes.wgsl); dispatch (⌈U/64⌉, some heads, some items)
 // cost      4·B·A·T·S·D FLOPs beside the product, and a word of X a score; sums of y grow in a lane's arrays where D ≤ 64, in y otherwise
 // limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers
 // numerics  as attention_relative
 // uses      shared/attention_lanes.wgsl, shared/attention_soften.wgsl, shared/relative_notes.wgsl, shared/relative_lanes.wgsl, shared/philox.wgsl
 
 struct Params {
-    batch: u32,         // B
-    queries: u32,       // T
-    keys: u32,          // S
-    heads: u32,         // A
-    width: u32,         // D
-    distances: u32,     // Q + S
-    scale: f32,         // 1/√D
-    causal: u32,        // 1: row i sees columns j ≤ t_i + S − Q
-    has_lengths: u32,   // 1: item b sees columns j < lengths[b]
-    has_bits: u32,      // 1: row i sees column j if bit j of its row of bits is set
-    has_places: u32,    // 1: t_i = places[b, i]; 0: t_i = i
-    has_segments: u32,  // 1: scores have the term e·g
-    threshold: u32,     // a word below it drops the weight; 0: no dropout
-    keep_scale: f32,    // 1/(1 − probability)
-    site: u32,          // which dropout of the model
-    first_row: u32,     // number of row 0 of item 0 in the counters of dropout
-    first_head: u32,    // head at which the dispatch begins
-    first_item: u32,    // item at which it begins
-    some_items: u32,    // how many items it does of each head
+    batch: u32,           // B
+    queries: u32,         // T
+    keys: u32,            // S
+    heads: u32,           // A
+    width: u32,           // D
+    distances: u32,       // Q + S
+    scale: f32,           // 1/√D
+    causal: u32,          // 1: row i sees columns j ≤ t_i + S − Q
+    has_lengths: u32,     // 1: item b sees columns j < lengths[b]
+    has_bits: u32,        // 1: row i sees column j if bit j of its row of bits is set
+    has_places: u32,      // 1: t_i = places[b, i]; 0: t_i = i
+    has_segments: u32,    // 1: scores have the term e·g
+    threshold: u32,       // a word below it drops the weight; 0: no dropout
+    keep_scale: f32,      // 1/(1 − probability)
+    site: u32,            // which dropout of the model
+    first_row: u32,       // number of row 0 of item 0 in the counters of dropout
+    first_head: u32,      // head at which the dispatch begins
+    first_item: u32,      // item at which it begins
+    some_items: u32,      // how many items it does of each head
+    first_query: u32,     // query at which it begins
+    some_queries: u32,    // how many it does of each item
+    first_distance: u32,  // number of the first row of r that its queries may meet
+    some_distances: u32,  // how many there are from there on
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -41,7 +45,7 @@ struct Params {
 @group(0) @binding(14) var<storage, read> notes: array<f32>;       // those that forward_notes packs
 @group(0) @binding(15) var<storage, read_write> y: array<f32>;     // [B, T, A, D]
 @group(0) @binding(16) var<storage, read_write> lse: array<f32>;   // [B, A, T]  L, kept for backward
-@group(0) @binding(17) var<storage, read> distant: array<f32>;     // [.., T, Q + S]  X
+@group(0) @binding(17) var<storage, read> distant: array<f32>;     // [.., U, N]  X
 
 override CHUNKS: u32 = 4u;  // 2 where D ≤ WIDEST, else 4
 
@@ -124,9 +128,8 @@ fn finish(sums: ptr<function, Sums>, rows: Rows, place: Place) {
 @compute @workgroup_size(SUBGROUP)
 fn forward_distant(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id) lane: u32) {
     let place = place_of(group);
-    let i0 = group.x * SUBGROUP * 2u * OWN;
-    var upper = rows_from(place, i0 + 2u * OWN * lane);
-    var lower = rows_from(place, i0 + 2u * OWN * lane + OWN);
+    var upper = rows_from(place, place.i0 + 2u * OWN * lane);
+    var lower = rows_from(place, place.i0 + 2u * OWN * lane + OWN);
     var upper_sums: Sums;  // zeros
     var lower_sums: Sums;
     if CHUNKS * 32u > WIDEST {
@@ -135,7 +138,7 @@ fn forward_distant(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invoca
             store_y(lower, c, vec4f(0.0));
         }
     }
-    let end = columns_of_any(place.item, i0);
+    let end = columns_of_any(place.item, place.i0);
     for (var j0 = 0u; j0 < end; j0 += OTHERS) {
         let start = starts_of_keys(place.item, place.head, j0, lane);
         var upper_tile: array<vec4f, 64>;

@@ -287,6 +287,14 @@ pub mod attention_relative {
         pub first_item: u32,
         /// how many items it does of each head.
         pub some_items: u32,
+        /// query at which it begins.
+        pub first_query: u32,
+        /// how many it does of each item.
+        pub some_queries: u32,
+        /// number of the first row of r that its queries may meet.
+        pub first_distance: u32,
+        /// how many there are from there on.
+        pub some_distances: u32,
     }
 
     /// What a pipeline of `attention_relative` is compiled with.
@@ -344,6 +352,14 @@ pub mod attention_relative_backward {
         pub first_item: u32,
         /// how many items it does of each head.
         pub some_items: u32,
+        /// query at which it begins.
+        pub first_query: u32,
+        /// how many it does of each item.
+        pub some_queries: u32,
+        /// number of the first row of r that its queries may meet.
+        pub first_distance: u32,
+        /// how many there are from there on.
+        pub some_distances: u32,
     }
 
     /// What a pipeline of `attention_relative_backward` is compiled with.
@@ -563,12 +579,14 @@ pub mod head_major {
         pub width: u32,
         /// a of head 0 of the chunk.
         pub first_head: u32,
-        /// C.
-        pub some_heads: u32,
         /// b of item 0 of the chunk.
         pub first_item: u32,
         /// E.
         pub some_items: u32,
+        /// t of token 0 of the chunk.
+        pub first_token: u32,
+        /// U.
+        pub some_tokens: u32,
     }
 }
 

@@ -1,18 +1,20 @@
 // relative_lanes — what the eight lanes of an emulated GPU read of their queries in relative attention.
 //
-// The products with distances come from memory, [.., T, Q + S] of the heads and items that the dispatch begins with.
+// The products with distances come from memory: those of the dispatch's heads, items and queries with its distances.
 // Beside attention_lanes.wgsl and relative_notes.wgsl, for a shader that declares `params` and `distant`.
 
 // Where a tile's heads and items are.
 struct Place {
     item: u32,
     head: u32,
-    rows: u32,  // number of the item's query 0 among the dispatch's rows
+    pair: u32,  // number of the head's item in the dispatch
+    i0: u32,    // the tile's query 0
 }
 
 fn place_of(group: vec3u) -> Place {
-    let rows = (group.y * params.some_items + group.z) * params.queries;
-    return Place(params.first_item + group.z, params.first_head + group.y, rows);
+    let pair = group.y * params.some_items + group.z;
+    let i0 = params.first_query + group.x * SUBGROUP * 2u * OWN;
+    return Place(params.first_item + group.z, params.first_head + group.y, pair, i0);
 }
 
 // Four queries of a lane; the last one of the item again for what lies past it.
@@ -96,8 +98,10 @@ struct Distant {
 
 fn distant_of(place: Place, i: vec4u) -> Distant {
     let query = vec4u(5u + 2u * place.item * params.queries) + 2u * i;
-    let first = vec4u(vec4f(notes[query.x], notes[query.y], notes[query.z], notes[query.w]));
-    return Distant((vec4u(place.rows) + i) * params.distances + first, vec4u(params.distances) - first);
+    let distance = vec4u(vec4f(notes[query.x], notes[query.y], notes[query.z], notes[query.w]));
+    let first = distance - vec4u(params.first_distance);
+    let row = vec4u(place.pair * params.some_queries) + i - vec4u(params.first_query);
+    return Distant(row * params.some_distances + first, vec4u(params.some_distances) - first);
 }
 
 // Adds products with distances and e·g to eight scores from column j0 + first.

@@ -68,7 +68,7 @@ fn chunks_add_up_to_the_whole() {
         let dr: Vec<f64> =
             (0..words).map(|at| of_items.iter().skip(at).step_by(words).sum()).collect();
         let whole = [&twins.y, &twins.lse, dq, sigma, dk, dv, &dr];
-        for some in [[1, 1], [1, 2], [2, 3], [3, 3]] {
+        for some in [[1, 1, 1], [1, 2, 2], [2, 3, 3], [3, 3, 5]] {
             let parts = problem.by_chunks(&inputs, &twins, some);
             for (name, (part, whole)) in
                 ["y", "L", "dq", "sigma", "dk", "dv", "dr"].iter().zip(parts.iter().zip(whole))

@@ -34,7 +34,7 @@ pub struct BackwardWeights<'a> {
     pub notes: &'a Buffer,
     /// `[B, T, A]`  σ
     pub sigma: &'a mut Buffer,
-    /// `[.., T, Q + S]`  X, then G'
+    /// `[.., U, N]`  X, then G'
     pub distant: &'a mut Buffer,
     /// `[.., T, S]`  z·p
     pub weights: &'a mut Buffer,

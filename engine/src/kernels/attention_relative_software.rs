@@ -37,7 +37,7 @@ pub struct ForwardDistant<'a> {
     pub y: &'a mut Buffer,
     /// `[B, A, T]`  L, kept for backward
     pub lse: &'a mut Buffer,
-    /// `[.., T, Q + S]`  X
+    /// `[.., U, N]`  X
     pub distant: &'a Buffer,
 }
 

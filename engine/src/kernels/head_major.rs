@@ -18,7 +18,7 @@ pub struct Forward<'a> {
     pub params: Params,
     /// `[B, T, A, D]`
     pub x: &'a Buffer,
-    /// `[C, E, T, D]`
+    /// `[C, E, U, D]`
     pub y: &'a mut Buffer,
 }
 
@@ -55,7 +55,7 @@ pub struct ForwardBiased<'a> {
     pub x: &'a Buffer,
     /// `[A, D]`  β
     pub bias: &'a Buffer,
-    /// `[C, E, T, D]`
+    /// `[C, E, U, D]`
     pub y: &'a mut Buffer,
 }
 
@@ -90,7 +90,7 @@ impl Kernel for ForwardBiased<'_> {
 pub struct Backward<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// `[C, E, T, D]`
+    /// `[C, E, U, D]`
     pub dy: &'a Buffer,
     /// `[B, T, A, D]`  the chunk's part
     pub dx: &'a mut Buffer,
@@ -125,7 +125,7 @@ impl Kernel for Backward<'_> {
 pub struct BackwardAdd<'a> {
     /// Its uniforms.
     pub params: Params,
-    /// `[C, E, T, D]`
+    /// `[C, E, U, D]`
     pub dy: &'a Buffer,
     /// `[B, T, A, D]`  the chunk's part
     pub dx: &'a mut Buffer,

@@ -43,12 +43,13 @@ pub fn attention_biased(
 ) -> Tensor {
     let inputs = Inputs::new([q, k, v, bias], scale, visibility, dropout);
     let device = q.device();
-    let (queries, keys, heads) = (inputs.queries(), inputs.keys(), inputs.heads());
+    let (queries, keys) = (inputs.queries(), inputs.keys());
+    let [of_queries, of_keys] = [queries, keys].map(|tokens| inputs.heads(tokens));
     let mut y = device.buffer(q.shape().elements());
     let mut lse = device.buffer(inputs.q.words() / inputs.width);
     for chunk in inputs.chunks(device) {
-        let q = heads.gather(device, chunk, &inputs.q, queries);
-        let k = heads.gather(device, chunk, &inputs.k, keys);
+        let q = of_queries.gather(device, chunk, &inputs.q);
+        let k = of_keys.gather(device, chunk, &inputs.k);
         let mut weights = inputs.products(device, chunk, &q, &k);
         let words = weights.words();
         device.run(
@@ -64,10 +65,10 @@ pub fn attention_biased(
             },
             inputs.rows(device, chunk).flops(10 * words).words(6 * words),
         );
-        let values = heads.gather(device, chunk, &inputs.v, keys);
+        let values = of_keys.gather(device, chunk, &inputs.v);
         let product = times(chunk.matrices(), [queries, keys, inputs.width]);
         let (mixed, _) = product.run(device, &weights, &values, Finish::Plain);
-        heads.scatter(device, chunk, &mixed, &mut y, queries);
+        of_queries.scatter(device, chunk, &mixed, &mut y);
     }
     let y = Tensor::new(device, q.shape().clone(), y);
     y.record("attention_biased", [q, k, v, bias], Saved { inputs, lse })
@@ -161,8 +162,8 @@ impl Inputs {
     }
 
     /// The heads of q, k, v and y.
-    fn heads(&self) -> Heads {
-        Heads::new(self.params.heads as usize, self.width)
+    fn heads(&self, tokens: usize) -> Heads {
+        Heads::new([tokens, self.params.heads as usize, self.width])
     }
 
     fn chunks(&self, device: &Device) -> Vec<Chunk> {
@@ -244,10 +245,11 @@ impl Saved {
         [dq, dk, dv, dbias]: &mut [Option<Buffer>; 4],
     ) {
         let inputs = &self.inputs;
-        let (queries, keys, heads) = (inputs.queries(), inputs.keys(), inputs.heads());
+        let (queries, keys) = (inputs.queries(), inputs.keys());
+        let [of_queries, of_keys] = [queries, keys].map(|tokens| inputs.heads(tokens));
         let (width, matrices) = (inputs.width, chunk.matrices());
-        let [q, dy] = [&inputs.q, dy].map(|x| heads.gather(device, chunk, x, queries));
-        let [k, v] = [&inputs.k, &inputs.v].map(|x| heads.gather(device, chunk, x, keys));
+        let [q, dy] = [&inputs.q, dy].map(|x| of_queries.gather(device, chunk, x));
+        let [k, v] = [&inputs.k, &inputs.v].map(|x| of_keys.gather(device, chunk, x));
         let mut weights = inputs.products(device, chunk, &q, &k);
         let mut ds = inputs.products(device, chunk, &dy, &v);
         drop(v);
@@ -273,13 +275,13 @@ impl Saved {
         if let Some(dq) = dq {
             let product = times(matrices, [queries, keys, width]);
             let (part, _) = product.run(device, &ds, &k, Finish::Plain);
-            heads.scatter(device, chunk, &part, dq, queries);
+            of_queries.scatter(device, chunk, &part, dq);
         }
         let to_keys = transposed_times(matrices, [keys, queries, width]);
         for (part, left, right) in [(dk, &ds, &q), (dv, &weights, &dy)] {
             if let Some(part) = part {
                 let (product, _) = to_keys.run(device, left, right, Finish::Plain);
-                heads.scatter(device, chunk, &product, part, keys);
+                of_keys.scatter(device, chunk, &product, part);
             }
         }
     }

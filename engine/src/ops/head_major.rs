@@ -75,84 +75,78 @@ pub(super) fn transposed_times(batches: usize, [rows, inner, columns]: [usize; 3
     Product { rows, columns, inner, batches, a, b }
 }
 
-/// Tensors `[.., A, D]`, whose heads a chunk takes out or puts back.
+/// Tensors `[B, T, A, D]`, whose heads a chunk takes out or puts back.
 #[derive(Clone, Copy)]
 pub(super) struct Heads {
+    /// T.
+    tokens: usize,
+    /// The first of those that are moved, and how many.
+    some_tokens: [usize; 2],
+    /// A.
     heads: usize,
+    /// D.
     width: usize,
 }
 
 impl Heads {
-    pub fn new(heads: usize, width: usize) -> Self {
-        Self { heads, width }
+    /// All tokens of T, A and D.
+    pub fn new([tokens, heads, width]: [usize; 3]) -> Self {
+        Self { tokens, some_tokens: [0, tokens], heads, width }
     }
 
-    fn params(self, chunk: Chunk, tokens: usize) -> head_major::Params {
+    /// So many tokens from one on.
+    pub fn of_tokens(self, first: usize, tokens: usize) -> Self {
+        Self { some_tokens: [first, tokens], ..self }
+    }
+
+    fn params(self, chunk: Chunk) -> head_major::Params {
+        let [first_token, some_tokens] = self.some_tokens;
         head_major::Params {
-            tokens: tokens as u32,
+            tokens: self.tokens as u32,
             heads: self.heads as u32,
             width: self.width as u32,
             first_head: chunk.first_head as u32,
-            some_heads: chunk.heads as u32,
             first_item: chunk.first_item as u32,
             some_items: chunk.items as u32,
+            first_token: first_token as u32,
+            some_tokens: some_tokens as u32,
         }
     }
 
-    fn words(self, chunk: Chunk, tokens: usize) -> usize {
-        chunk.matrices() * tokens * self.width
+    fn words(self, chunk: Chunk) -> usize {
+        chunk.matrices() * self.some_tokens[1] * self.width
     }
 
-    /// The chunk's part of `x`, items of `tokens` rows, as `[.., tokens, D]`.
-    pub fn gather(self, device: &Device, chunk: Chunk, x: &Buffer, tokens: usize) -> Buffer {
-        let words = self.words(chunk, tokens);
-        let mut y = device.buffer(words);
-        let kernel = Gather { params: self.params(chunk, tokens), x, y: &mut y };
-        device.run(kernel, Launch::lanes(words, MOVE_LANES).words(2 * words));
+    fn launch(self, chunk: Chunk, words_of_each: usize) -> Launch {
+        let matrix = self.some_tokens[1] * self.width;
+        let groups = [matrix.div_ceil(MOVE_LANES as usize), chunk.heads, chunk.items];
+        Launch::groups(groups.map(|n| n as u32)).words(words_of_each * self.words(chunk))
+    }
+
+    /// The chunk's part of `x` as `[.., T, D]`.
+    pub fn gather(self, device: &Device, chunk: Chunk, x: &Buffer) -> Buffer {
+        let mut y = device.buffer(self.words(chunk));
+        device.run(Gather { params: self.params(chunk), x, y: &mut y }, self.launch(chunk, 2));
         y
     }
 
     /// As [`Heads::gather`], with the bias of each head added to its rows.
-    pub fn gather_biased(
-        self,
-        device: &Device,
-        chunk: Chunk,
-        x: &Buffer,
-        bias: &Buffer,
-        tokens: usize,
-    ) -> Buffer {
-        let words = self.words(chunk, tokens);
+    pub fn gather_biased(self, device: &Device, chunk: Chunk, x: &Buffer, bias: &Buffer) -> Buffer {
+        let words = self.words(chunk);
         let mut y = device.buffer(words);
-        let kernel = GatherBiased { params: self.params(chunk, tokens), x, bias, y: &mut y };
-        device.run(kernel, Launch::lanes(words, MOVE_LANES).flops(words).words(2 * words));
+        let kernel = GatherBiased { params: self.params(chunk), x, bias, y: &mut y };
+        device.run(kernel, self.launch(chunk, 2).flops(words));
         y
     }
 
     /// Writes `dy` to the chunk's part of `dx`.
-    pub fn scatter(
-        self,
-        device: &Device,
-        chunk: Chunk,
-        dy: &Buffer,
-        dx: &mut Buffer,
-        tokens: usize,
-    ) {
-        let words = self.words(chunk, tokens);
-        let kernel = Scatter { params: self.params(chunk, tokens), dy, dx };
-        device.run(kernel, Launch::lanes(words, MOVE_LANES).words(2 * words));
+    pub fn scatter(self, device: &Device, chunk: Chunk, dy: &Buffer, dx: &mut Buffer) {
+        device.run(Scatter { params: self.params(chunk), dy, dx }, self.launch(chunk, 2));
     }
 
     /// Adds `dy` to the chunk's part of `dx`.
-    pub fn scatter_add(
-        self,
-        device: &Device,
-        chunk: Chunk,
-        dy: &Buffer,
-        dx: &mut Buffer,
-        tokens: usize,
-    ) {
-        let words = self.words(chunk, tokens);
-        let kernel = ScatterAdd { params: self.params(chunk, tokens), dy, dx };
-        device.run(kernel, Launch::lanes(words, MOVE_LANES).flops(words).words(3 * words));
+    pub fn scatter_add(self, device: &Device, chunk: Chunk, dy: &Buffer, dx: &mut Buffer) {
+        let kernel = ScatterAdd { params: self.params(chunk), dy, dx };
+        device.run(kernel, self.launch(chunk, 3).flops(self.words(chunk)));
     }
 }

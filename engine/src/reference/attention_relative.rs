@@ -81,14 +81,14 @@ pub fn forward<T: Real>(
     mix(params, (v, notes), |_| true, scores, (y, lse));
 }
 
-/// The same for the heads and items of a dispatch, from products with all distances.
+/// The same for the heads, items and queries of a dispatch, from products with all distances that they meet.
 pub fn forward_distant<T: Real>(
     params: &Params,
     _constants: &Constants,
     (q, k, v, biases, notes, distant): (&[T], &[T], &[T], &[T], &[T], &[T]),
     (y, lse): (&mut [T], &mut [T]),
 ) {
-    let rows = distant.len() / params.distances as usize;
+    let rows = distant.len() / params.some_distances as usize;
     let scores = |row: &Row| row.scores_from(params, (q, k, biases, notes), distant);
     mix(params, (v, notes), |row| row.is_of_dispatch(params, rows), scores, (y, lse));
 }
@@ -205,19 +205,34 @@ impl Row {
         (n * params.heads as usize + self.head) * params.width as usize
     }
 
-    /// Whether a dispatch of so many `rows` does the row's head and item.
+    /// Whether a dispatch of so many `rows` does this one.
     pub fn is_of_dispatch(&self, params: &Params, rows: usize) -> bool {
         let items = params.first_item..params.first_item + params.some_items;
-        let begins = items.contains(&(self.item as u32)) && self.head >= params.first_head as usize;
-        begins && self.number(params) < rows
+        let queries = params.first_query..params.first_query + params.some_queries;
+        items.contains(&(self.item as u32))
+            && queries.contains(&(self.i as u32))
+            && self.head >= params.first_head as usize
+            && self.pair(params) < rows / params.some_queries as usize
     }
 
-    /// Number of the row among those of the dispatch, `[.., T]`.
+    /// Number of its head's item in the dispatch.
+    fn pair(&self, params: &Params) -> usize {
+        let [first_head, first_item, items] =
+            [params.first_head, params.first_item, params.some_items].map(|n| n as usize);
+        (self.head - first_head) * items + self.item - first_item
+    }
+
+    /// Number of the row in `[.., T]`, which has rows for all queries of the dispatch's heads and items.
     pub fn number(&self, params: &Params) -> usize {
-        let [first_head, first_item, items, queries] =
-            [params.first_head, params.first_item, params.some_items, params.queries]
+        self.pair(params) * params.queries as usize + self.i
+    }
+
+    /// Where the row begins in `[.., U, N]`, and number of the distance that stands there.
+    pub fn in_distant(&self, params: &Params) -> (usize, usize) {
+        let [first_query, queries, first_distance, distances] =
+            [params.first_query, params.some_queries, params.first_distance, params.some_distances]
                 .map(|n| n as usize);
-        ((self.head - first_head) * items + self.item - first_item) * queries + self.i
+        ((self.pair(params) * queries + self.i - first_query) * distances, first_distance)
     }
 
     /// Every score of a column that the row sees.
@@ -233,15 +248,15 @@ impl Row {
         })
     }
 
-    /// The same from products with all distances, `[.., T, Q + S]` of a dispatch.
+    /// The same from products with distances, `[.., U, N]` of a dispatch.
     pub fn scores_from<T: Real>(
         &self,
         params: &Params,
         reads: (&[T], &[T], &[T], &[T]),
         distant: &[T],
     ) -> Vec<Score<T>> {
-        let start = self.number(params) * params.distances as usize;
-        self.scores_by(params, reads, |n| distant[start + n])
+        let (start, first) = self.in_distant(params);
+        self.scores_by(params, reads, |n| distant[start + n - first])
     }
 
     /// ⟨q + bias, x⟩.

@@ -103,8 +103,8 @@ pub fn backward<T: Real>(
     backward_distances(params, constants, reads, (dtable, dbias));
 }
 
-/// From products with all distances: G in their place where a row meets a key, and 0 where it meets none; z·p, G, and σ of
-/// the heads and items of the dispatch.
+/// From products with distances: G in their place where a row meets a key, and 0 where it meets none; z·p, G, and σ of
+/// the heads, items and queries of the dispatch.
 pub fn backward_weights<T: Real>(
     params: &Params,
     _constants: &Constants,
@@ -113,22 +113,23 @@ pub fn backward_weights<T: Real>(
 ) {
     let params: &ForwardParams = &bytemuck::cast(*params);
     let [keys, distances, width] =
-        [params.keys, params.distances, params.width].map(|n| n as usize);
-    weights.fill(T::zero());
-    ds.fill(T::zero());
-    let of_dispatch = ds.len() / keys;
+        [params.keys, params.some_distances, params.width].map(|n| n as usize);
+    let of_dispatch = distant.len() / distances;
     let rows = (0..q.len() / width).map(|at| Row::of(params, at));
     for row in rows.filter(|row| row.is_of_dispatch(params, of_dispatch)) {
         let (number, note) = (row.number(params), note_of(params, &row));
+        let (start, first) = row.in_distant(params);
         let u = &notes[Layout::of(params).biases..];
         let scores = row.scores_from(params, (q, k, u, notes), distant);
-        distant[number * distances..][..distances].fill(T::zero());
+        distant[start..][..distances].fill(T::zero());
+        weights[number * keys..][..keys].fill(T::zero());
+        ds[number * keys..][..keys].fill(T::zero());
         let mut sum = T::zero();
         for score in scores {
             let pair = differentiate(params, &row, note, &score, (v, dy, notes));
             weights[number * keys + score.j] = pair.weight;
             ds[number * keys + score.j] = pair.ds;
-            distant[number * distances + row.distance(params, notes, score.j)] = pair.ds;
+            distant[start + row.distance(params, notes, score.j) - first] = pair.ds;
             if score.is_other {
                 sum += pair.ds;
             }

@@ -42,11 +42,12 @@ pub fn backward_add<T: Real>(params: &Params, dy: &[T], dx: &mut [T]) {
     }
 }
 
-/// The head of row `at` of `[C, E, T]`, and where its channels begin in `[B, T, A, D]`.
+/// The head of row `at` of `[C, E, U]`, and where its channels begin in `[B, T, A, D]`.
 fn place(params: &Params, at: usize) -> (usize, usize) {
-    let [tokens, heads, items] =
-        [params.tokens, params.heads, params.some_items].map(|n| n as usize);
-    let head = params.first_head as usize + at / tokens / items;
-    let item = params.first_item as usize + at / tokens % items;
-    (head, ((item * tokens + at % tokens) * heads + head) * params.width as usize)
+    let [tokens, heads, items, some_tokens] =
+        [params.tokens, params.heads, params.some_items, params.some_tokens].map(|n| n as usize);
+    let head = params.first_head as usize + at / some_tokens / items;
+    let item = params.first_item as usize + at / some_tokens % items;
+    let token = params.first_token as usize + at % some_tokens;
+    (head, ((item * tokens + token) * heads + head) * params.width as usize)
 }

@@ -37,20 +37,21 @@ pub fn attention_relative(device: &Device) -> Bits {
     let segments_too = Some(&of_segments);
     let y = ops::attention_relative(&q, &k, &v, &distances, segments_too, &seen, Some(&dropout));
     let mut bits = graph(&y, &[&q, &k, &v, &table, &segments, &content, &distance, &other]);
-    // The second of several chunks of items adds to the first.
+    // The second of several chunks adds to the first.
     let place = head_major::Params {
         tokens: 37,
         heads: 2,
         width: 8,
         first_head: 1,
-        some_heads: 1,
         first_item: 0,
         some_items: 2,
+        first_token: 3,
+        some_tokens: 34,
     };
-    let dy = device.upload_f32(&normal(2 * 37 * 8, 9));
+    let dy = device.upload_f32(&normal(2 * 34 * 8, 9));
     let mut dx = device.upload_f32(&normal(2 * 37 * 2 * 8, 10));
     let kernel = head_major::BackwardAdd { params: place, dy: &dy, dx: &mut dx };
-    device.run(kernel, Launch::lanes(2 * 37 * 8, 256));
+    device.run(kernel, Launch::groups([2, 1, 2]));
     bits.push(device.read_u32(&dx));
     bits.extend(walks(device));
     bits
@@ -80,6 +81,10 @@ fn walks(device: &Device) -> Bits {
         first_head: 0,
         first_item: 0,
         some_items: batch,
+        first_query: 0,
+        some_queries: queries,
+        first_distance: 0,
+        some_distances: distances,
     };
     let floats = |words: u32, seed| device.upload_f32(&normal(words as usize, seed));
     let (row, table) = (heads * width, distances * heads * width);

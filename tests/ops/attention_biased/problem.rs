@@ -236,9 +236,10 @@ impl Problem {
             heads: params.heads,
             width: self.case.extents[4] as u32,
             first_head: params.first_head,
-            some_heads: params.some_heads,
             first_item: params.first_item,
             some_items: params.some_items,
+            first_token: 0,
+            some_tokens: tokens as u32,
         }
     }
 

@@ -46,6 +46,10 @@ impl Problem {
             first_head: 0,
             first_item: 0,
             some_items: batch as u32,
+            first_query: 0,
+            some_queries: self.queries as u32,
+            first_distance: 0,
+            some_distances: (tokens + self.keys) as u32,
         }
     }
 

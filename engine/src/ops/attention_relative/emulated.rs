@@ -12,15 +12,27 @@ use crate::ops::product::Finish;
 use crate::ops::{add, column_sums};
 use crate::tensor::Tensor;
 
-/// Products of the queries of a chunk with all distances, and what they are made of.
+/// Queries of a tile, which a block has several of unless it is the last one.
+const TILE: usize = super::TILE_ROWS;
+
+/// Neighbouring queries, and the distances that some of them meet.
+#[derive(Clone, Copy)]
+struct Block {
+    first_query: usize,
+    queries: usize,
+    first_distance: usize,
+    distances: usize,
+}
+
+/// Products of a block's queries with its distances, and what they are made of.
 struct Distant {
-    /// The chunk's.
+    /// The block's.
     params: Params,
-    /// `[.., T, D]`: q + w.
+    /// `[.., queries, D]`: q + w.
     queries: Buffer,
-    /// `[heads, Q + S, D]`: r.
+    /// `[heads, distances, D]`: r.
     table: Buffer,
-    /// `[.., T, Q + S]`.
+    /// `[.., queries, distances]`.
     products: Buffer,
 }
 
@@ -28,48 +40,69 @@ impl Inputs {
     /// y and L.
     pub(super) fn forward_in_chunks(&self, device: &Device, y: &mut Buffer, lse: &mut Buffer) {
         for chunk in self.chunks_of_heads(device) {
-            let distant = self.distant(device, chunk);
-            device.run(
-                ForwardDistant {
-                    params: distant.params,
-                    constants: self.lane_arrays(),
-                    q: &self.q,
-                    k: &self.k,
-                    v: &self.v,
-                    biases: &self.biases,
-                    notes: &self.notes,
-                    y,
-                    lse,
-                    distant: &distant.products,
-                },
-                self.lanes_of(chunk).flops(2 * self.product_of(chunk)).words(self.scores_of(chunk)),
-            );
+            for block in self.blocks() {
+                let distant = self.distant(device, chunk, block);
+                device.run(
+                    ForwardDistant {
+                        params: distant.params,
+                        constants: self.lane_arrays(),
+                        q: &self.q,
+                        k: &self.k,
+                        v: &self.v,
+                        biases: &self.biases,
+                        notes: &self.notes,
+                        y,
+                        lse,
+                        distant: &distant.products,
+                    },
+                    self.lanes_of(chunk, block, 1),
+                );
+            }
         }
     }
 
-    /// As many heads as fit, by the products of queries and distances.
+    /// As many heads as fit, by the two matrices of weights of the way back.
     fn chunks_of_heads(&self, device: &Device) -> Vec<Chunk> {
         let extents = [self.params.batch, self.params.heads].map(|n| n as usize);
-        chunks(device, extents, self.queries() * self.distances())
+        chunks(device, extents, 2 * self.queries() * self.keys())
     }
 
-    fn distant(&self, device: &Device, chunk: Chunk) -> Distant {
-        let heads = self.heads();
-        let (queries, distances) = (self.queries(), self.distances());
-        let for_distance =
-            heads.gather_biased(device, chunk, &self.q, &self.distance_bias, queries);
-        let table = heads.gather(device, chunk.of_table(), &self.table, distances);
+    /// A quarter of the queries at a time: fewer distances are multiplied with queries that never meet them, and a product has
+    /// rows enough. Queries that may be any tokens are one block.
+    fn blocks(&self) -> Vec<Block> {
+        let (queries, keys) = (self.queries(), self.keys());
+        if self.params.has_places != 0 {
+            let distances = self.distances();
+            return vec![Block { first_query: 0, queries, first_distance: 0, distances }];
+        }
+        let most = queries.div_ceil(4).next_multiple_of(TILE);
+        let block = |first_query: usize| {
+            let some = most.min(queries - first_query);
+            let first_distance = queries - first_query - some;
+            Block { first_query, queries: some, first_distance, distances: keys + some }
+        };
+        (0..queries).step_by(most).map(block).collect()
+    }
+
+    fn distant(&self, device: &Device, chunk: Chunk, block: Block) -> Distant {
+        let of_queries = self.heads(self.queries()).of_tokens(block.first_query, block.queries);
+        let queries = of_queries.gather_biased(device, chunk, &self.q, &self.distance_bias);
+        let table = self.table_of(block).gather(device, chunk.of_table(), &self.table);
         // The rows of all items meet the same distances.
-        let extents = [chunk.items * queries, self.params.width as usize, distances];
+        let extents = [chunk.items * block.queries, self.params.width as usize, block.distances];
         let product = times_transposed(chunk.heads, extents);
-        let (products, _) = product.run(device, &for_distance, &table, Finish::Plain);
+        let (products, _) = product.run(device, &queries, &table, Finish::Plain);
         let params = Params {
             first_head: chunk.first_head as u32,
             first_item: chunk.first_item as u32,
             some_items: chunk.items as u32,
+            first_query: block.first_query as u32,
+            some_queries: block.queries as u32,
+            first_distance: block.first_distance as u32,
+            some_distances: block.distances as u32,
             ..self.params
         };
-        Distant { params, queries: for_distance, table, products }
+        Distant { params, queries, table, products }
     }
 
     /// 2 where the sums fit into a lane's arrays, else 4.
@@ -77,23 +110,23 @@ impl Inputs {
         Constants { chunks: if self.params.width <= EMULATED_WIDTH { 2 } else { 4 } }
     }
 
-    /// One subgroup per tile of queries, head and item.
-    fn lanes_of(&self, chunk: Chunk) -> Launch {
-        let tiles = self.queries().div_ceil(super::TILE_ROWS);
+    /// One subgroup per tile of queries, head and item; a score is two products, and so many words.
+    fn lanes_of(&self, chunk: Chunk, block: Block, words: usize) -> Launch {
+        let tiles = block.queries.div_ceil(TILE);
+        let scores = chunk.matrices() * block.queries * self.keys();
         Launch::groups([tiles, chunk.heads, chunk.items].map(|n| n as u32))
+            .flops(4 * scores * self.params.width as usize)
+            .words(words * scores)
     }
 
-    fn scores_of(&self, chunk: Chunk) -> usize {
-        chunk.matrices() * self.queries() * self.keys()
+    /// The heads of q, or of k and v.
+    fn heads(&self, tokens: usize) -> Heads {
+        Heads::new([tokens, self.params.heads as usize, self.params.width as usize])
     }
 
-    fn product_of(&self, chunk: Chunk) -> usize {
-        2 * self.scores_of(chunk) * self.params.width as usize
-    }
-
-    /// The heads of q, k, v and the table.
-    fn heads(&self) -> Heads {
-        Heads::new(self.params.heads as usize, self.params.width as usize)
+    /// Of r, what the block meets.
+    fn table_of(&self, block: Block) -> Heads {
+        self.heads(self.distances()).of_tokens(block.first_distance, block.distances)
     }
 }
 
@@ -119,11 +152,18 @@ impl Saved {
             distance: like(&inputs.q),
             dk: like(&inputs.k),
             dv: like(&inputs.k),
-            dtable: like(&inputs.table),
+            dtable: device.upload_f32(&vec![0.0; inputs.table.words()]),
             sigma: like(&self.lse),
         };
         for chunk in inputs.chunks_of_heads(device) {
-            self.add_chunk(device, chunk, dy, notes, &mut parts);
+            let scores = chunk.matrices() * inputs.queries() * inputs.keys();
+            let [mut weights, mut ds] = [(); 2].map(|()| device.buffer(scores));
+            for block in inputs.blocks() {
+                let reads = (dy, notes);
+                let writes = (&mut weights, &mut ds, &mut parts);
+                self.add_block(device, (chunk, block), reads, writes);
+            }
+            self.add_chunk(device, chunk, dy, [&weights, &ds], &mut parts);
         }
         let [batch, heads, width] =
             [inputs.params.batch, inputs.params.heads, inputs.params.width].map(|n| n as usize);
@@ -139,21 +179,16 @@ impl Saved {
         }
     }
 
-    /// The chunk's share of every part.
-    fn add_chunk(
+    /// z·p and G of the block, and all that comes of its distances.
+    fn add_block(
         &self,
         device: &Device,
-        chunk: Chunk,
-        dy: &Buffer,
-        notes: &Buffer,
-        parts: &mut Parts,
+        (chunk, block): (Chunk, Block),
+        (dy, notes): (&Buffer, &Buffer),
+        (weights, ds, parts): (&mut Buffer, &mut Buffer, &mut Parts),
     ) {
         let inputs = &self.inputs;
-        let heads = inputs.heads();
-        let [queries, keys, distances] = [inputs.queries(), inputs.keys(), inputs.distances()];
-        let (width, matrices) = (inputs.params.width as usize, chunk.matrices());
-        let mut distant = inputs.distant(device, chunk);
-        let [mut weights, mut ds] = [(); 2].map(|()| device.buffer(inputs.scores_of(chunk)));
+        let mut distant = inputs.distant(device, chunk, block);
         device.run(
             BackwardWeights {
                 params: bytemuck::cast(distant.params),
@@ -165,41 +200,49 @@ impl Saved {
                 notes,
                 sigma: &mut parts.sigma,
                 distant: &mut distant.products,
-                weights: &mut weights,
-                ds: &mut ds,
+                weights,
+                ds,
             },
-            inputs
-                .lanes_of(chunk)
-                .flops(2 * inputs.product_of(chunk))
-                .words(5 * inputs.scores_of(chunk)),
+            inputs.lanes_of(chunk, block, 5),
         );
-        let shifted = distant.products;
-
-        let of_keys = heads.gather(device, chunk, &inputs.k, keys);
-        let product = times(matrices, [queries, keys, width]);
-        let (part, _) = product.run(device, &ds, &of_keys, Finish::Plain);
-        heads.scatter(device, chunk, &part, &mut parts.content, queries);
+        let (shifted, width) = (distant.products, inputs.params.width as usize);
         // The rows of all items meet the same distances.
-        let rows = chunk.items * queries;
-        let product = times(chunk.heads, [rows, distances, width]);
+        let rows = chunk.items * block.queries;
+        let product = times(chunk.heads, [rows, block.distances, width]);
         let (part, _) = product.run(device, &shifted, &distant.table, Finish::Plain);
-        heads.scatter(device, chunk, &part, &mut parts.distance, queries);
-
-        let product = transposed_times(chunk.heads, [distances, rows, width]);
+        let of_queries = inputs.heads(inputs.queries()).of_tokens(block.first_query, block.queries);
+        of_queries.scatter(device, chunk, &part, &mut parts.distance);
+        let product = transposed_times(chunk.heads, [block.distances, rows, width]);
         let (part, _) = product.run(device, &shifted, &distant.queries, Finish::Plain);
-        if chunk.first_item == 0 {
-            heads.scatter(device, chunk.of_table(), &part, &mut parts.dtable, distances);
-        } else {
-            heads.scatter_add(device, chunk.of_table(), &part, &mut parts.dtable, distances);
-        }
+        let of_table = inputs.table_of(block);
+        of_table.scatter_add(device, chunk.of_table(), &part, &mut parts.dtable);
+    }
+
+    /// What comes of the chunk's keys.
+    fn add_chunk(
+        &self,
+        device: &Device,
+        chunk: Chunk,
+        dy: &Buffer,
+        [weights, ds]: [&Buffer; 2],
+        parts: &mut Parts,
+    ) {
+        let inputs = &self.inputs;
+        let (queries, keys) = (inputs.queries(), inputs.keys());
+        let (of_queries, of_keys) = (inputs.heads(queries), inputs.heads(keys));
+        let (width, matrices) = (inputs.params.width as usize, chunk.matrices());
+
+        let k = of_keys.gather(device, chunk, &inputs.k);
+        let product = times(matrices, [queries, keys, width]);
+        let (part, _) = product.run(device, ds, &k, Finish::Plain);
+        of_queries.scatter(device, chunk, &part, &mut parts.content);
 
         let to_keys = transposed_times(matrices, [keys, queries, width]);
-        let for_content =
-            heads.gather_biased(device, chunk, &inputs.q, &inputs.content_bias, queries);
-        let (part, _) = to_keys.run(device, &ds, &for_content, Finish::Plain);
-        heads.scatter(device, chunk, &part, &mut parts.dk, keys);
-        let dy = heads.gather(device, chunk, dy, queries);
-        let (part, _) = to_keys.run(device, &weights, &dy, Finish::Plain);
-        heads.scatter(device, chunk, &part, &mut parts.dv, keys);
+        let q = of_queries.gather_biased(device, chunk, &inputs.q, &inputs.content_bias);
+        let (part, _) = to_keys.run(device, ds, &q, Finish::Plain);
+        of_keys.scatter(device, chunk, &part, &mut parts.dk);
+        let dy = of_queries.gather(device, chunk, dy);
+        let (part, _) = to_keys.run(device, weights, &dy, Finish::Plain);
+        of_keys.scatter(device, chunk, &part, &mut parts.dv);
     }
 }

@@ -87,6 +87,10 @@ impl Inputs {
             first_head: 0,
             first_item: 0,
             some_items: batch as u32,
+            first_query: 0,
+            some_queries: queries as u32,
+            first_distance: 0,
+            some_distances: (tokens + keys) as u32,
         };
         let (segment_inputs, slopes) = segments.map(|it| SegmentInputs::new(q, it, keys)).unzip();
         // What is absent is never read; any buffer may stand in its place.
