@@ -5,6 +5,7 @@
 // shapes    B items of T tokens, A heads of D channels; a chunk has C heads, E items and U tokens, counted from its first ones
 // work      one lane per element of the chunk; dispatch (⌈U·D/LANES⌉, C, E)
 // cost      2·C·E·U·D words, 3 with an addition into dx; one division an element, which emulated GPUs do lane by lane
+// uses      shared/head_place.wgsl
 
 struct Params {
     tokens: u32,       // T
@@ -24,30 +25,9 @@ struct Params {
 @group(0) @binding(4) var<storage, read> dy: array<f32>;        // [C, E, U, D]
 @group(0) @binding(5) var<storage, read_write> dx: array<f32>;  // [B, T, A, D]  the chunk's part
 
-const LANES: u32 = 256u;
-
-// Of an element of the chunk.
-struct Place {
-    exists: bool,
-    side_by_side: u32,  // where it lies in [C, E, U, D]
-    beside: u32,        // where in [B, T, A, D]
-    channel: u32,       // where in [A, D]
-}
-
-fn place_of(group: vec3u, lane: u32) -> Place {
-    let matrix = params.some_tokens * params.width;
-    let at = group.x * LANES + lane;
-    let t = at / params.width;
-    let head = params.first_head + group.y;
-    let row = (params.first_item + group.z) * params.tokens + params.first_token + t;
-    let channel = head * params.width + at - t * params.width;
-    let beside = row * params.heads * params.width + channel;
-    return Place(at < matrix, (group.y * params.some_items + group.z) * matrix + at, beside, channel);
-}
-
 @compute @workgroup_size(LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = place_of(group, lane);
+    let place = place_of(group, lane, params.width);
     if place.exists {
         y[place.side_by_side] = x[place.beside];
     }
@@ -55,7 +35,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
 
 @compute @workgroup_size(LANES)
 fn forward_biased(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = place_of(group, lane);
+    let place = place_of(group, lane, params.width);
     if place.exists {
         y[place.side_by_side] = x[place.beside] + bias[place.channel];
     }
@@ -63,7 +43,7 @@ fn forward_biased(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation
 
 @compute @workgroup_size(LANES)
 fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = place_of(group, lane);
+    let place = place_of(group, lane, params.width);
     if place.exists {
         dx[place.beside] = dy[place.side_by_side];
     }
@@ -71,7 +51,7 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
 
 @compute @workgroup_size(LANES)
 fn backward_add(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = place_of(group, lane);
+    let place = place_of(group, lane, params.width);
     if place.exists {
         dx[place.beside] += dy[place.side_by_side];
     }

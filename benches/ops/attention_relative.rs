@@ -11,7 +11,7 @@ type Extents = [usize; 4];
 /// XLNet-base at a usual length and at its longest.
 const SHAPES: [(&str, Extents); 2] =
     [("xlnet_base_128", [4, 128, 12, 64]), ("xlnet_base_512", [1, 512, 12, 64])];
-/// Most bytes of a chunk's scores by distance, which the op makes on emulated GPUs alone.
+/// Most bytes of a chunk's weights and their gradients, which the op makes on emulated GPUs alone.
 const CHUNK_BYTES: usize = 64 << 20;
 
 /// Forward alone, and with the way back.
@@ -63,10 +63,18 @@ fn prepare(device: &Device, extents: Extents, is_training: bool) -> Run {
     // Two bits a score of one head, twice in backward, and what each item adds to the table.
     let notes = 4 * batch * tokens * (2 + 4 * tokens.div_ceil(32) + heads);
     let of_items = if is_training { notes + 4 * 2 * words } else { 0 };
-    let by_distance = (4 * batch * heads * tokens * 2 * tokens).min(CHUNK_BYTES);
     let is_emulated = device.is_software() && !device.is_cpu();
-    let chunk = if is_emulated { by_distance * if is_training { 2 } else { 1 } } else { 0 };
+    let chunk = if is_emulated { chunk_bytes(extents, is_training) } else { 0 };
     Run { step, error, workspace_bytes: (notes + of_items + chunk) as u64 }
+}
+
+/// Products with the distances that a quarter of the queries meet, of at most so many heads; in training also z·p and G.
+fn chunk_bytes([batch, tokens, heads, _]: Extents, is_training: bool) -> usize {
+    let by_key = 4 * 2 * tokens * tokens;
+    let matrices = (batch * heads).min(CHUNK_BYTES / by_key);
+    let queries = tokens.div_ceil(4).next_multiple_of(64).min(tokens);
+    let by_distance = 4 * queries * (tokens + queries);
+    matrices * if is_training { by_distance + by_key } else { by_distance }
 }
 
 /// y of head 0 of the first token, with no biases and no segments, plainly.

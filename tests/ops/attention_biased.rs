@@ -78,9 +78,10 @@ fn chunks_add_up_to_the_whole() {
 }
 
 /// Columns no multiple of four, of 64 lanes or of a tile, one short and one over; the widths of real heads.
-const SHAPES: [Case; 6] = [
+const SHAPES: [Case; 7] = [
     Case::plain([1, 1, 1, 1, 1]),
     Case { of_heads: true, ..Case::full([2, 5, 8, 2, 8]) },
+    Case { of_items: true, ..Case::full([2, 7, 11, 3, 6]) },
     Case { of_heads: true, t5: true, ..Case::plain([2, 65, 65, 2, 64]) },
     Case { of_items: true, causal: true, ..Case::full([2, 9, 65, 1, 32]) },
     Case { of_items: true, of_heads: true, bits: true, ..Case::plain([2, 63, 127, 2, 16]) },

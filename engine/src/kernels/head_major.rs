@@ -9,6 +9,7 @@ pub use crate::params::head_major::{Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/head_place.wgsl"),
     include_str!("../../../shaders/head_major.wgsl"),
 );
 

@@ -29,6 +29,7 @@ pub mod fused_loss;
 pub mod gather_rows;
 pub mod gelu;
 pub mod head_major;
+pub mod head_major_vec4;
 pub mod l2_normalize;
 pub mod l2_normalize_rows;
 pub mod lamb;

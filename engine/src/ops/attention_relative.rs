@@ -49,7 +49,7 @@ pub struct Segments<'a> {
 ///
 /// Keys are memory first, then the Q tokens, so that key S − Q + t is token t itself. Queries are all tokens, or some of
 /// them at `places`. Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored,
-/// but on emulated GPUs, where they exist for some heads at a time: at most 64 MiB by distance, and in backward as many by key.
+/// but on emulated GPUs, where they exist for some heads at a time: by distance for some queries, and in backward at most 64 MiB by key.
 ///
 /// # Shapes
 /// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128; [`Distances`] and [`Segments`] tell

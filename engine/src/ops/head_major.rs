@@ -3,17 +3,15 @@
 
 use super::product::Product;
 use crate::device::{Buffer, Device, Kernel, Launch};
-use crate::kernels::head_major::{
-    self, Backward as Scatter, BackwardAdd as ScatterAdd, Forward as Gather,
-    ForwardBiased as GatherBiased,
-};
+use crate::kernels::head_major::{self as by_word, Params};
+use crate::kernels::head_major_vec4 as by_quad;
 
 /// Most bytes of a chunk's largest matrices: enough rows that the products run at full speed.
 const CHUNK_BYTES: u64 = 64 << 20;
 /// Most matrices of a chunk: with K in 16 shares a product starts as many groups along an axis as it may.
 const MOST_MATRICES: usize = 4095;
 /// Lanes of a workgroup of `head_major`.
-const MOVE_LANES: u32 = Gather::WORKGROUP[0];
+const MOVE_LANES: u32 = by_word::Forward::WORKGROUP[0];
 
 /// Some heads, and some items of each.
 #[derive(Clone, Copy, Debug)]
@@ -88,6 +86,17 @@ pub(super) struct Heads {
     width: usize,
 }
 
+/// Runs one entry point of a variant: their structs have the same fields and different types.
+macro_rules! run {
+    ($heads:expr, $device:expr, $launch:expr, $entry:ident { $($field:ident $(: $value:expr)?),+ }) => {
+        if $heads.has_quads() {
+            $device.run(by_quad::$entry { $($field $(: $value)?),+ }, $launch)
+        } else {
+            $device.run(by_word::$entry { $($field $(: $value)?),+ }, $launch)
+        }
+    };
+}
+
 impl Heads {
     /// All tokens of T, A and D.
     pub fn new([tokens, heads, width]: [usize; 3]) -> Self {
@@ -99,9 +108,9 @@ impl Heads {
         Self { some_tokens: [first, tokens], ..self }
     }
 
-    fn params(self, chunk: Chunk) -> head_major::Params {
+    fn params(self, chunk: Chunk) -> Params {
         let [first_token, some_tokens] = self.some_tokens;
-        head_major::Params {
+        Params {
             tokens: self.tokens as u32,
             heads: self.heads as u32,
             width: self.width as u32,
@@ -118,35 +127,43 @@ impl Heads {
     }
 
     fn launch(self, chunk: Chunk, words_of_each: usize) -> Launch {
+        let lane = if self.has_quads() { 4 } else { 1 };
         let matrix = self.some_tokens[1] * self.width;
-        let groups = [matrix.div_ceil(MOVE_LANES as usize), chunk.heads, chunk.items];
+        let groups = [matrix.div_ceil(lane * MOVE_LANES as usize), chunk.heads, chunk.items];
         Launch::groups(groups.map(|n| n as u32)).words(words_of_each * self.words(chunk))
+    }
+
+    /// Whether a lane moves four words at once.
+    fn has_quads(self) -> bool {
+        self.width.is_multiple_of(4)
     }
 
     /// The chunk's part of `x` as `[.., T, D]`.
     pub fn gather(self, device: &Device, chunk: Chunk, x: &Buffer) -> Buffer {
+        let (params, launch) = (self.params(chunk), self.launch(chunk, 2));
         let mut y = device.buffer(self.words(chunk));
-        device.run(Gather { params: self.params(chunk), x, y: &mut y }, self.launch(chunk, 2));
+        run!(self, device, launch, Forward { params, x, y: &mut y });
         y
     }
 
     /// As [`Heads::gather`], with the bias of each head added to its rows.
     pub fn gather_biased(self, device: &Device, chunk: Chunk, x: &Buffer, bias: &Buffer) -> Buffer {
         let words = self.words(chunk);
+        let (params, launch) = (self.params(chunk), self.launch(chunk, 2).flops(words));
         let mut y = device.buffer(words);
-        let kernel = GatherBiased { params: self.params(chunk), x, bias, y: &mut y };
-        device.run(kernel, self.launch(chunk, 2).flops(words));
+        run!(self, device, launch, ForwardBiased { params, x, bias, y: &mut y });
         y
     }
 
     /// Writes `dy` to the chunk's part of `dx`.
     pub fn scatter(self, device: &Device, chunk: Chunk, dy: &Buffer, dx: &mut Buffer) {
-        device.run(Scatter { params: self.params(chunk), dy, dx }, self.launch(chunk, 2));
+        let (params, launch) = (self.params(chunk), self.launch(chunk, 2));
+        run!(self, device, launch, Backward { params, dy, dx });
     }
 
     /// Adds `dy` to the chunk's part of `dx`.
     pub fn scatter_add(self, device: &Device, chunk: Chunk, dy: &Buffer, dx: &mut Buffer) {
-        let kernel = ScatterAdd { params: self.params(chunk), dy, dx };
-        device.run(kernel, self.launch(chunk, 3).flops(self.words(chunk)));
+        let (params, launch) = (self.params(chunk), self.launch(chunk, 3));
+        run!(self, device, launch.flops(self.words(chunk)), BackwardAdd { params, dy, dx });
     }
 }
