@@ -30,7 +30,7 @@ use crate::tensor::{Backward, Tensor};
 ///
 /// # Source
 /// Raffel et al. 2020, arXiv:1910.10683, §2.1; Press et al. 2022, arXiv:2108.12409, §3. Kernels
-/// `shaders/attention_biased.wgsl`, `head_major.wgsl` and `matmul.wgsl`.
+/// `shaders/attention_biased.wgsl`, `head_major*.wgsl` and `matmul.wgsl`.
 #[track_caller]
 pub fn attention_biased(
     q: &Tensor,
