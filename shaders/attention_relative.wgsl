@@ -33,13 +33,13 @@ struct Params {
     keep_scale: f32,      // 1/(1 − probability)
     site: u32,            // which dropout of the model
     first_row: u32,       // number of row 0 of item 0 in the counters of dropout
-    first_head: u32,      // head at which the dispatch begins
-    first_item: u32,      // item at which it begins
-    some_items: u32,      // how many items it does of each head
-    first_query: u32,     // query at which it begins
-    some_queries: u32,    // how many it does of each item
-    first_distance: u32,  // number of the first row of r that its queries may meet
-    some_distances: u32,  // how many there are from there on
+    first_head: u32,      // for the software variant: head at which a chunk begins
+    first_item: u32,      // likewise: item at which it begins
+    some_items: u32,      // likewise: how many items it has of each head
+    first_query: u32,     // likewise: query at which it begins
+    some_queries: u32,    // likewise: how many it has of each item
+    first_distance: u32,  // likewise: number of the first row of r that these may meet
+    some_distances: u32,  // likewise: how many there are from there on
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -161,7 +161,7 @@ fn bias_of(bias: u32, head: u32, c: u32) -> vec4f {
 
 @compute @workgroup_size(TILE_LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(params.first_item + group.z, params.first_head + group.y, lane);
+    let place = Place(group.z, group.y, lane);
     let last = group.x * TILE_ROWS + TILE_ROWS - 1u;
     let ty = lane / QUADS;
     let tx = lane % QUADS;

@@ -281,19 +281,19 @@ pub mod attention_relative {
         pub site: u32,
         /// number of row 0 of item 0 in the counters of dropout.
         pub first_row: u32,
-        /// head at which the dispatch begins.
+        /// for the software variant: head at which a chunk begins.
         pub first_head: u32,
-        /// item at which it begins.
+        /// likewise: item at which it begins.
         pub first_item: u32,
-        /// how many items it does of each head.
+        /// likewise: how many items it has of each head.
         pub some_items: u32,
-        /// query at which it begins.
+        /// likewise: query at which it begins.
         pub first_query: u32,
-        /// how many it does of each item.
+        /// likewise: how many it has of each item.
         pub some_queries: u32,
-        /// number of the first row of r that its queries may meet.
+        /// likewise: number of the first row of r that these may meet.
         pub first_distance: u32,
-        /// how many there are from there on.
+        /// likewise: how many there are from there on.
         pub some_distances: u32,
     }
 
@@ -346,19 +346,19 @@ pub mod attention_relative_backward {
         pub site: u32,
         /// number of row 0 of item 0 in the counters of dropout.
         pub first_row: u32,
-        /// head at which the dispatch begins.
+        /// for the software variant: head at which a chunk begins.
         pub first_head: u32,
-        /// item at which it begins.
+        /// likewise: item at which it begins.
         pub first_item: u32,
-        /// how many items it does of each head.
+        /// likewise: how many items it has of each head.
         pub some_items: u32,
-        /// query at which it begins.
+        /// likewise: query at which it begins.
         pub first_query: u32,
-        /// how many it does of each item.
+        /// likewise: how many it has of each item.
         pub some_queries: u32,
-        /// number of the first row of r that its queries may meet.
+        /// likewise: number of the first row of r that these may meet.
         pub first_distance: u32,
-        /// how many there are from there on.
+        /// likewise: how many there are from there on.
         pub some_distances: u32,
     }
 

@@ -44,6 +44,19 @@ pub(super) struct Walked {
     pub distance_bias: Option<Tensor>,
 }
 
+/// Runs a walk: all read the same, and write what is named here.
+macro_rules! walk {
+    ($saved:expr, $device:expr, $launch:expr, $reads:expr, $kernel:ident { $($written:ident),+ }) => {{
+        let Inputs { params, q, k, v, table, .. } = &$saved.inputs;
+        let (params, constants) = (bytemuck::cast(*params), $saved.constants($device));
+        let (dy, notes) = $reads;
+        $device.run(
+            $kernel { params, constants, q, k, v, table, dy, notes, $($written: &mut $written),+ },
+            $launch,
+        );
+    }};
+}
+
 impl Saved {
     /// Those of q, k, v, r, u and w, then of the table and the bias of segments; more than is wanted may be there.
     fn gradients(&self, dy: &Tensor, wants: &[bool]) -> [Option<Tensor>; 8] {
@@ -149,24 +162,11 @@ impl Saved {
         let inputs = &self.inputs;
         let mut dq = device.buffer(inputs.q.words());
         let mut sigma = device.buffer(self.lse.words());
-        device.run(
-            BackwardQueries {
-                params: bytemuck::cast(inputs.params),
-                constants: self.constants(device),
-                q: &inputs.q,
-                k: &inputs.k,
-                v: &inputs.v,
-                table: &inputs.table,
-                dy,
-                notes,
-                dq: &mut dq,
-                sigma: &mut sigma,
-            },
-            inputs
-                .tiles(inputs.queries())
-                .flops(5 * inputs.product())
-                .words(3 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words()),
-        );
+        let launch = inputs
+            .tiles(inputs.queries())
+            .flops(5 * inputs.product())
+            .words(3 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words());
+        walk!(self, device, launch, (dy, notes), BackwardQueries { dq, sigma });
         [dq, sigma]
     }
 
@@ -174,24 +174,11 @@ impl Saved {
     fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
         let inputs = &self.inputs;
         let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
-        device.run(
-            BackwardKeys {
-                params: bytemuck::cast(inputs.params),
-                constants: self.constants(device),
-                q: &inputs.q,
-                k: &inputs.k,
-                v: &inputs.v,
-                table: &inputs.table,
-                dy,
-                notes,
-                dk: &mut dk,
-                dv: &mut dv,
-            },
-            inputs
-                .tiles(inputs.keys())
-                .flops(5 * inputs.product())
-                .words(2 * inputs.q.words() + 4 * inputs.k.words() + inputs.table.words()),
-        );
+        let launch = inputs
+            .tiles(inputs.keys())
+            .flops(5 * inputs.product())
+            .words(2 * inputs.q.words() + 4 * inputs.k.words() + inputs.table.words());
+        walk!(self, device, launch, (dy, notes), BackwardKeys { dk, dv });
         [dk, dv]
     }
 
@@ -199,24 +186,11 @@ impl Saved {
     fn by_distance(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
         let inputs = &self.inputs;
         let [mut dtable, mut dbias] = self.of_distances(device);
-        device.run(
-            BackwardDistances {
-                params: bytemuck::cast(inputs.params),
-                constants: self.constants(device),
-                q: &inputs.q,
-                k: &inputs.k,
-                v: &inputs.v,
-                table: &inputs.table,
-                dy,
-                notes,
-                dtable: &mut dtable,
-                dbias: &mut dbias,
-            },
-            inputs
-                .tiles(inputs.distances())
-                .flops(4 * inputs.product())
-                .words(2 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words()),
-        );
+        let launch = inputs
+            .tiles(inputs.distances())
+            .flops(4 * inputs.product())
+            .words(2 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words());
+        walk!(self, device, launch, (dy, notes), BackwardDistances { dtable, dbias });
         [dtable, dbias]
     }
 
@@ -236,26 +210,15 @@ impl Saved {
         let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
         let [mut dtable, mut dbias] = self.of_distances(device);
         let words = 3 * inputs.q.words() + 4 * inputs.k.words() + dtable.words();
-        device.run(
-            BackwardFused {
-                params: bytemuck::cast(inputs.params),
-                constants: self.constants(device),
-                q: &inputs.q,
-                k: &inputs.k,
-                v: &inputs.v,
-                table: &inputs.table,
-                dy,
-                notes,
-                dq: &mut dq,
-                sigma: &mut sigma,
-                dk: &mut dk,
-                dv: &mut dv,
-                dtable: &mut dtable,
-                dbias: &mut dbias,
-            },
-            Launch::groups([1, inputs.params.heads, inputs.params.batch])
-                .flops(8 * inputs.product())
-                .words(words + inputs.table.words()),
+        let launch = Launch::groups([1, inputs.params.heads, inputs.params.batch])
+            .flops(8 * inputs.product())
+            .words(words + inputs.table.words());
+        walk!(
+            self,
+            device,
+            launch,
+            (dy, notes),
+            BackwardFused { dq, sigma, dk, dv, dtable, dbias }
         );
         self.with_sums(device, Some([dq, sigma]), Some([dk, dv]), Some([dtable, dbias]))
     }
