@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use wgrad_engine::device::catch;
+use wgrad_engine::device::{catch, quiet_drivers};
 
 pub use global::Global;
 
@@ -90,6 +90,7 @@ pub(crate) enum Ending {
 
 /// Parses the command line, runs the command and turns its result into an exit status.
 pub fn main() -> ExitCode {
+    quiet_drivers();
     let matches = Arguments::command().get_matches();
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,

@@ -61,6 +61,7 @@ fn devices_are_listed_for_scripts() {
             assert!(!adapter[key].is_null(), "{key} in {adapter}");
         }
     }
+    assert_eq!(world.succeed("devices").stderr, "", "a driver speaks to people");
     let hardware = listed.iter().any(|adapter| adapter["software"] == false);
     assert_eq!(printed["auto"] == "cpu", !hardware, "{printed}");
 }

@@ -62,6 +62,20 @@ pub fn adapters() -> Vec<AdapterSummary> {
     ranked(&instance()).iter().map(summary).collect()
 }
 
+/// On Linux without a display, keeps away Mesa's layer that sorts devices for windows: it writes an error to stderr at
+/// each look for adapters, and [`adapters`] sorts by itself. A layer that the user set up stays.
+///
+/// For the first line of `main`: does nothing once the process has other threads.
+pub fn quiet_drivers() {
+    const HEEDED: [&str; 4] =
+        ["XDG_RUNTIME_DIR", "MESA_VK_DEVICE_SELECT", "DRI_PRIME", "NODEVICE_SELECT"];
+    let alone = std::fs::read_dir("/proc/self/task").is_ok_and(|tasks| tasks.count() == 1);
+    if alone && HEEDED.iter().all(|name| std::env::var_os(name).is_none()) {
+        // SAFETY: the system lists no thread but this one, so nothing reads the environment meanwhile.
+        unsafe { std::env::set_var("NODEVICE_SELECT", "1") };
+    }
+}
+
 pub(super) fn instance() -> wgpu::Instance {
     let mut descriptor = wgpu::InstanceDescriptor::new_without_display_handle();
     descriptor.backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;

@@ -16,7 +16,7 @@ mod pool;
 mod profile;
 mod submission;
 
-pub use adapter::{AdapterSummary, Selector, adapters};
+pub use adapter::{AdapterSummary, Selector, adapters, quiet_drivers};
 pub use buffer::{Buffer, ReadGuard, WriteGuard};
 pub use error::{Error, catch};
 pub use format::Format;
