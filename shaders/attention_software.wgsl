@@ -6,8 +6,8 @@
 // shapes    as attention
 // work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
 //           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, A, B)
-// cost      as attention; per channel and 512 multiply-adds a lane reads 16 words for scores and 8 for sums; these grow in its
-//           own arrays where D ≤ 64, in y otherwise, which is 16 words more
+// cost      as attention; per channel and 512 multiply-adds a lane reads 8 words for scores and 8 for sums. q of its rows and
+//           their sums lie in its own arrays where D ≤ 64; otherwise in q and y, which is 24 words more
 // limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers
 // numerics  as attention
 // uses      shared/attention_lanes.wgsl, shared/attention_soften.wgsl, shared/philox.wgsl
@@ -43,8 +43,8 @@ override CHUNKS: u32 = 4u;  // 2 where D ≤ WIDEST, else 4
 const WIDEST: u32 = 64u;  // channels that a lane's arrays hold; llvmpipe compiles in the square of it
 const HIDDEN: f32 = -1e30;
 
-// [r][c] of row r of four: Σ z·exp(s − maximum)·v so far.
-alias Sums = array<array<f32, WIDEST>, OWN>;
+// [r][c] of row r of four: q, or Σ z·exp(s − maximum)·v so far.
+alias Channels = array<array<f32, WIDEST>, OWN>;
 
 // Four queries of a lane.
 struct Rows {
@@ -111,9 +111,32 @@ fn rows_from(i0: u32, item: u32, head: u32) -> Rows {
     return Rows(min(i, last), i <= last, start, vec4f(HIDDEN), vec4f(0.0));
 }
 
-fn load_q(rows: Rows, c: u32) -> vec4f {
+// Whether this pipeline's heads fit the arrays.
+fn is_narrow() -> bool {
+    return CHUNKS * 32u <= WIDEST;
+}
+
+fn read_channel(channels: ptr<function, Channels>, c: u32) -> vec4f {
+    return vec4f(channels[0][c], channels[1][c], channels[2][c], channels[3][c]);
+}
+
+fn write_channel(channels: ptr<function, Channels>, c: u32, value: vec4f) {
+    channels[0][c] = value.x;
+    channels[1][c] = value.y;
+    channels[2][c] = value.z;
+    channels[3][c] = value.w;
+}
+
+fn read_q(rows: Rows, c: u32) -> vec4f {
     let at = rows.start + vec4u(c);
     return vec4f(q[at.x], q[at.y], q[at.z], q[at.w]);
+}
+
+fn load_q(kept: ptr<function, Channels>, rows: Rows, c: u32) -> vec4f {
+    if is_narrow() {
+        return read_channel(kept, c);
+    }
+    return read_q(rows, c);
 }
 
 fn store_y(rows: Rows, c: u32, value: vec4f) {
@@ -124,27 +147,24 @@ fn store_y(rows: Rows, c: u32, value: vec4f) {
     }
 }
 
-fn load_sums(sums: ptr<function, Sums>, rows: Rows, c: u32) -> vec4f {
-    if CHUNKS * 32u <= WIDEST {
-        return vec4f(sums[0][c], sums[1][c], sums[2][c], sums[3][c]);
+fn load_sums(sums: ptr<function, Channels>, rows: Rows, c: u32) -> vec4f {
+    if is_narrow() {
+        return read_channel(sums, c);
     }
     let at = rows.start + vec4u(c);
     return vec4f(y[at.x], y[at.y], y[at.z], y[at.w]);
 }
 
-fn store_sums(sums: ptr<function, Sums>, rows: Rows, c: u32, value: vec4f) {
-    if CHUNKS * 32u <= WIDEST {
-        sums[0][c] = value.x;
-        sums[1][c] = value.y;
-        sums[2][c] = value.z;
-        sums[3][c] = value.w;
+fn store_sums(sums: ptr<function, Channels>, rows: Rows, c: u32, value: vec4f) {
+    if is_narrow() {
+        write_channel(sums, c, value);
     } else {
         store_y(rows, c, value);
     }
 }
 
 // y = sums / Σ, and the log-sum-exp.
-fn finish(sums: ptr<function, Sums>, rows: Rows, item: u32, head: u32) {
+fn finish(sums: ptr<function, Channels>, rows: Rows, item: u32, head: u32) {
     let sees = rows.total > vec4f(0.0);
     let total = max(rows.total, vec4f(1e-30));
     for (var c = 0u; c < params.width; c++) {
@@ -165,10 +185,15 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
     let i0 = group.x * SUBGROUP * 2u * OWN;
     var upper = rows_from(i0 + 2u * OWN * lane, item, head);
     var lower = rows_from(i0 + 2u * OWN * lane + OWN, item, head);
-    var upper_sums: Sums;  // zeros
-    var lower_sums: Sums;
-    if CHUNKS * 32u > WIDEST {
-        for (var c = 0u; c < params.width; c++) {
+    var upper_q: Channels;
+    var lower_q: Channels;
+    var upper_sums: Channels;  // zeros
+    var lower_sums: Channels;
+    for (var c = 0u; c < params.width; c++) {
+        if is_narrow() {
+            write_channel(&upper_q, c, read_q(upper, c));
+            write_channel(&lower_q, c, read_q(lower, c));
+        } else {
             store_y(upper, c, vec4f(0.0));
             store_y(lower, c, vec4f(0.0));
         }
@@ -187,8 +212,8 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
                 k[start[0] + c], k[start[1] + c], k[start[2] + c], k[start[3] + c],
                 k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
             );
-            add_products(&upper_tile, share, load_q(upper, c));
-            add_products(&lower_tile, share, load_q(lower, c));
+            add_products(&upper_tile, share, load_q(&upper_q, upper, c));
+            add_products(&lower_tile, share, load_q(&lower_q, lower, c));
         }
         let upper_seen = seen_bits(item, upper, j0);
         let lower_seen = seen_bits(item, lower, j0);
