@@ -6,8 +6,9 @@
 //           dm₁ = Σ_i σ_i·(q_i + o),  dm₀ = −dm₁, for Σ_j G_ij = 0
 // source    Yang et al. 2019, arXiv:1906.08237, §2.5
 // shapes    B items, T queries, A heads of D channels
-// work      one lane per output, dispatch over x and y
-// cost      forward D words and 4·D FLOPs an output; backward 3 words an output
+// work      forward: a lane per head and four rows of B·T; backward_queries: a lane per channel of a row of [A, D] and four
+//           rows; backward_table: a lane per output; dispatch over x and y
+// cost      forward D words and 4·D FLOPs an output; backward 3 words an output. What all rows share, a lane reads once for four
 
 struct Params {
     batch: u32,    // B
@@ -30,6 +31,12 @@ struct Params {
 @group(0) @binding(11) var<storage, read_write> dtable: array<f32>;   // [2, A, D]
 
 const LANES: u32 = 64u;
+const OWN: u32 = 4u;  // rows of a lane
+
+// Its four rows, the last one again where there are fewer.
+fn own_rows(first: u32) -> vec4u {
+    return min(vec4u(first) + vec4u(0u, 1u, 2u, 3u), vec4u(params.batch * params.queries - 1u));
+}
 
 @compute @workgroup_size(LANES)
 fn forward(
@@ -37,17 +44,24 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let note = (group.y * groups.x + group.x) * LANES + lane;
-    if note >= params.batch * params.queries * params.heads {
+    let at = (group.y * groups.x + group.x) * LANES + lane;
+    let first = at / params.heads * OWN;
+    if first >= params.batch * params.queries {
         return;
     }
-    let head = note % params.heads * params.width;
-    let other = head + params.heads * params.width;
-    var sum = 0.0;
+    let head = at % params.heads;
+    let notes = own_rows(first) * params.heads + head;
+    let rows = notes * params.width;
+    let same = head * params.width;
+    let other = same + params.heads * params.width;
+    var sums = vec4f(0.0);
     for (var c = 0u; c < params.width; c++) {
-        sum += (q[note * params.width + c] + origin[head + c]) * (table[other + c] - table[head + c]);
+        let touched_q = vec4f(q[rows.x + c], q[rows.y + c], q[rows.z + c], q[rows.w + c]) + origin[same + c];
+        sums += touched_q * (table[other + c] - table[same + c]);
     }
-    slopes[note] = sum;
+    for (var r = 0u; r < OWN; r++) {
+        slopes[notes[r]] = sums[r];
+    }
 }
 
 @compute @workgroup_size(LANES)
@@ -56,15 +70,19 @@ fn backward_queries(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let at = (group.y * groups.x + group.x) * LANES + lane;
+    let lane_of_all = (group.y * groups.x + group.x) * LANES + lane;
     let plane = params.heads * params.width;
-    if at >= params.batch * params.queries * plane {
-        return;
+    let first = lane_of_all / plane * OWN;
+    let channel = lane_of_all % plane;
+    let head = channel / params.width;
+    let slope = table[plane + channel] - table[channel];
+    let bias = origin[channel];
+    for (var row = first; row < min(first + OWN, params.batch * params.queries); row++) {
+        let at = row * plane + channel;
+        let own = sigma[row * params.heads + head];
+        dq[at] += own * slope;
+        touched[at] = own * (q[at] + bias);
     }
-    let own = sigma[at / params.width];
-    let channel = at % plane;
-    dq[at] += own * (table[plane + channel] - table[channel]);
-    touched[at] = own * (q[at] + origin[channel]);
 }
 
 @compute @workgroup_size(LANES)

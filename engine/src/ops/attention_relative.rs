@@ -17,6 +17,8 @@ use crate::tensor::Tensor;
 const TILE_ROWS: usize = 64;
 /// Channels of a chunk of the head's width.
 const CHUNK_CHANNELS: u32 = 32;
+/// Rows of B·T that a lane of `shaders/relative_segments.wgsl` owns.
+const SEGMENT_ROWS: usize = 4;
 
 /// What a score knows of the distance between query and key.
 #[derive(Clone, Copy, Debug)]

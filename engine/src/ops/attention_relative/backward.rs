@@ -1,5 +1,6 @@
 //! The way back: three walks that make every weight again, and the sums that belong to all items.
 
+use super::SEGMENT_ROWS;
 use super::inputs::{Inputs, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::Params;
@@ -251,7 +252,9 @@ impl SegmentInputs {
         };
         device.run(
             kernel,
-            Launch::lanes(words, SegmentQueries::WORKGROUP[0]).flops(4 * words).words(4 * words),
+            Launch::lanes(rows.div_ceil(SEGMENT_ROWS) * plane, SegmentQueries::WORKGROUP[0])
+                .flops(4 * words)
+                .words(4 * words),
         );
         let touched_sum = column_sums(&Tensor::new(device, [rows, plane], touched));
         let sigma_sum = column_sums(&Tensor::new(device, [rows, heads], sigma));

@@ -1,6 +1,6 @@
 //! What every kernel of relative attention reads: checked, and packed where a stage could not bind it all.
 
-use super::{CHUNK_CHANNELS, Distances, Segments};
+use super::{CHUNK_CHANNELS, Distances, SEGMENT_ROWS, Segments};
 use crate::device::{Buffer, Kernel, Launch};
 use crate::kernels::attention_relative::{Constants, ForwardNotes, Params};
 use crate::kernels::relative_segments::{Forward as SegmentSlopes, Params as SegmentParams};
@@ -171,9 +171,12 @@ impl SegmentInputs {
                 table: table.buffer(),
                 slopes: &mut slopes,
             },
-            Launch::lanes(rows, SegmentSlopes::WORKGROUP[0])
-                .flops(4 * rows * width)
-                .words(rows * width),
+            Launch::lanes(
+                (batch * queries).div_ceil(SEGMENT_ROWS) * heads,
+                SegmentSlopes::WORKGROUP[0],
+            )
+            .flops(4 * rows * width)
+            .words(rows * width),
         );
         (Self { params, table: table.buffer().clone(), bias: bias.buffer().clone() }, slopes)
     }
