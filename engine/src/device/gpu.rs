@@ -80,6 +80,7 @@ impl Gpu {
                 max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
                 max_invocations: limits.max_compute_invocations_per_workgroup,
                 max_groups: limits.max_compute_workgroups_per_dimension,
+                max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
                 subgroup: (device.features().contains(wgpu::Features::SUBGROUP)
                     && info.subgroup_min_size == info.subgroup_max_size)
                     .then_some(info.subgroup_min_size),

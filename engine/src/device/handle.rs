@@ -33,6 +33,8 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Workgroups along one dimension.
     pub max_groups: u32,
+    /// Storage buffers that one kernel binds.
+    pub max_storage_buffers: u32,
     /// Lanes of every subgroup, where that is one number and kernels may use subgroups.
     pub subgroup: Option<u32>,
 }
@@ -109,6 +111,7 @@ impl Device {
                 max_workgroup_bytes: u32::MAX,
                 max_invocations: u32::MAX,
                 max_groups: u32::MAX,
+                max_storage_buffers: u32::MAX,
                 subgroup: None,
             },
             Backend::Gpu(gpu) => gpu.limits,

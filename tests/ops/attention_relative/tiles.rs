@@ -11,6 +11,9 @@ use wgrad_engine::testing::{assert_close, wide};
 use super::problem::{KEY, Problem};
 use super::twins::Twins;
 
+/// Storage buffers of the walk that is all of them.
+const ONE_WALK_BINDS: u32 = 12;
+
 /// What the walks give: dq, σ, dk, dv, the table's gradient of each item, and dw in parts.
 type Gradients = [Buffer; 6];
 
@@ -86,6 +89,10 @@ impl Problem {
         let names = ["dq", "sigma", "dk", "dv", "dr", "dw"];
         for ((found, expected), name) in of_walks.iter().zip(&twins.walked).zip(names) {
             close(found, expected, name);
+        }
+        // No GPU is given the one walk, and SwiftShader has no room for its buffers.
+        if device.limits().max_storage_buffers < ONE_WALK_BINDS {
+            return;
         }
         let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] = room(device, &twins);
         device.run(
