@@ -33,7 +33,7 @@ pub struct Limits {
     pub max_invocations: u32,
     /// Workgroups along one dimension.
     pub max_groups: u32,
-    /// Storage buffers that one kernel binds.
+    /// Storage buffers that one kernel may bind.
     pub max_storage_buffers: u32,
     /// Lanes of every subgroup, where that is one number and kernels may use subgroups.
     pub subgroup: Option<u32>,
