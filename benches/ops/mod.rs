@@ -26,6 +26,7 @@ mod matmul;
 mod max_pool;
 mod max_sim;
 mod mean_pool;
+mod multiply_add;
 mod reduce;
 mod replace_rows;
 mod softmax;
@@ -59,6 +60,7 @@ pub fn cases() -> Vec<Case> {
         max_pool::cases(),
         max_sim::cases(),
         mean_pool::cases(),
+        multiply_add::cases(),
         reduce::cases(),
         replace_rows::cases(),
         softmax::cases(),

@@ -824,6 +824,26 @@ pub mod mean_pool {
     }
 }
 
+/// Uniforms of `shaders/multiply_add.wgsl`.
+#[rustfmt::skip]
+pub mod multiply_add {
+    use bytemuck::{Pod, Zeroable};
+
+    /// What every invocation of `multiply_add` is told.
+    #[repr(C)]
+    #[derive(Clone, Copy, Debug, PartialEq, Pod, Zeroable)]
+    pub struct Params {
+        /// n.
+        pub elements: u32,
+        /// R.
+        pub rounds: u32,
+        /// f.
+        pub factor: f32,
+        /// s.
+        pub shift: f32,
+    }
+}
+
 /// Uniforms of `shaders/reduce.wgsl`.
 #[rustfmt::skip]
 pub mod reduce {

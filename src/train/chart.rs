@@ -15,7 +15,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use self::axis::Axis;
 pub use self::axis::Scale;
 pub use self::bars::{BarGroup, bar_chart};
-pub use self::roofline::{RooflinePoint, roofline_chart};
+pub use self::roofline::{RooflinePoint, Roofs, roofline_chart};
 use super::Error;
 use super::metrics::Record;
 

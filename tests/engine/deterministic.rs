@@ -55,6 +55,7 @@ const CASES: &[(&[&str], Run)] = &[
     (&["max_pool"], max_pool),
     (&["max_sim"], max_sim),
     (&["mean_pool"], mean_pool),
+    (&["multiply_add"], multiply_add),
     (&["reduce"], |device| one(device, [300, 70], ops::mean)),
     (&["replace_rows"], replace_rows),
     (&["softmax"], softmax),
@@ -353,6 +354,13 @@ fn mean_pool(device: &Device) -> Bits {
     let x = leaf(device, [3, 9, 70], 1);
     let lengths = Tensor::u32(device, [3], &[9, 4, 1]);
     graph(&ops::mean_pool(&x, &lengths), &[&x])
+}
+
+fn multiply_add(device: &Device) -> Bits {
+    let x = device.upload_f32(&normal(300, 1));
+    let mut y = device.buffer(300);
+    ops::multiply_add(device, &x, &mut y, 3);
+    vec![device.read_u32(&y)]
 }
 
 fn replace_rows(device: &Device) -> Bits {

@@ -24,6 +24,7 @@ mod matmul;
 mod max_pool;
 mod max_sim;
 mod mean_pool;
+mod multiply_add;
 mod reduce;
 mod replace_rows;
 mod row_share;

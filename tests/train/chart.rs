@@ -1,8 +1,8 @@
 //! chart and report: pictures that hold what was measured. `WGRAD_CHARTS=DIR` keeps them to be looked at.
 
 use wgrad::train::chart::{
-    BarGroup, Panel, RooflinePoint, Scale, Series, SeriesKind, bar_chart, line_chart, loss_chart,
-    roofline_chart,
+    BarGroup, Panel, RooflinePoint, Roofs, Scale, Series, SeriesKind, bar_chart, line_chart,
+    loss_chart, roofline_chart,
 };
 use wgrad::train::metrics::Record;
 use wgrad::train::report::{Report, Section};
@@ -147,11 +147,12 @@ fn a_roofline_shows_every_kernel_with_flops() {
         gflops,
     };
     let points = [point("11", 40.0, 150.0), point("12", 0.25, 3.0), point("13", 0.0, 0.0)];
-    let svg = roofline_chart("Kernels on a device", (180.0, 20.0), &points).expect("two points");
+    let roofs = Roofs { peak: 220.0, products: 180.0, bandwidth: 20.0 };
+    let svg = roofline_chart("Kernels on a device", &roofs, &points).expect("two points");
     keep("roofline.svg", &svg);
     for text in ["Kernels on a device", ">\n11\n<", ">\n12\n<", "GFLOP/s"] {
         assert!(svg.contains(text), "{text:?} in {svg}");
     }
     assert!(!svg.contains(">\n13\n<"), "a point without FLOPs has no place");
-    assert!(roofline_chart("nothing", (1.0, 1.0), &points[2..]).is_err());
+    assert!(roofline_chart("nothing", &roofs, &points[2..]).is_err());
 }

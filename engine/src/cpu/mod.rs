@@ -25,6 +25,7 @@ pub mod linear_cross_entropy;
 pub mod linear_sample;
 pub mod matmul;
 pub mod max_sim;
+pub mod multiply_add;
 mod relative_rows;
 mod short_rows;
 mod softmax_rows;

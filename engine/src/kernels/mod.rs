@@ -45,6 +45,7 @@ pub mod matmul_vec4;
 pub mod max_pool;
 pub mod max_sim;
 pub mod mean_pool;
+pub mod multiply_add;
 pub mod reduce;
 pub mod relative_segments;
 pub mod replace_rows;

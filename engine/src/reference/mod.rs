@@ -37,6 +37,7 @@ pub mod matmul;
 pub mod max_pool;
 pub mod max_sim;
 pub mod mean_pool;
+pub mod multiply_add;
 mod real;
 pub mod reduce;
 pub mod relative_segments;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::normal;
 use crate::device::Device;
 use crate::ops::{self, Transpose};
+use crate::reference::multiply_add::{CHAINS, STEPS};
 use crate::tensor::Tensor;
 
 /// What is measured, and what it costs by formula.
@@ -88,11 +89,14 @@ pub fn time(device: &Device, budget: Duration, mut step: impl FnMut()) -> Timing
     Timing { median: seconds[samples / 2], minimum: seconds[0], samples, steps }
 }
 
-/// The most that a device was seen to do: the two roofs of Williams et al. 2009, doi:10.1145/1498765.1498785.
+/// The most that a device was seen to do: the two roofs of Williams et al. 2009, doi:10.1145/1498765.1498785, and what
+/// products reach below them.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Roofline {
-    /// FLOP a second of the fastest f32 matrix product.
+    /// FLOP a second of f32 multiply-adds that need nothing but registers.
     pub flops: f64,
+    /// FLOP a second of the fastest f32 matrix product.
+    pub product_flops: f64,
     /// Bytes a second of the fastest copy, read and written ones together.
     pub bytes: f64,
 }
@@ -101,24 +105,35 @@ pub struct Roofline {
 const PROBE: Duration = Duration::from_millis(500);
 
 impl Roofline {
-    /// Measures a device by square products and a copy, each the fastest sample.
+    /// Measures a device by multiply-adds, square products and a copy, each the fastest sample.
     pub fn measure(device: &Device) -> Self {
         let hardware = !device.is_cpu() && !device.is_software();
+        let flops = multiply_add_flops(device, if hardware { 1 << 20 } else { 1 << 14 });
         let sides: &[usize] = if hardware { &[2048, 4096] } else { &[512, 1024] };
-        let flops = sides.iter().map(|&side| product_flops(device, side)).fold(0.0, f64::max);
+        let product_flops =
+            sides.iter().map(|&side| product_flops(device, side)).fold(0.0, f64::max);
         // 64 MiB leave every cache of a processor; a graphics card's second level may have as much.
         let most = (device.limits().max_binding_bytes / 4) as usize;
         let words = most.min(if hardware { 64 << 20 } else { 16 << 20 });
         let source = device.upload_f32(&vec![1.0; words]);
         let mut copy = device.buffer(words);
         let timing = time(device, PROBE, || ops::assign(device, &source, &mut copy, 1.0));
-        Self { flops, bytes: 8.0 * words as f64 / timing.minimum }
+        Self { flops, product_flops, bytes: 8.0 * words as f64 / timing.minimum }
     }
 
     /// Seconds that the work takes at least: `max(FLOPs / peak, bytes / bandwidth)`.
     pub fn least_seconds(&self, flops: u64, words: u64) -> f64 {
         (flops as f64 / self.flops).max(4.0 * words as f64 / self.bytes)
     }
+}
+
+/// FLOP a second of so many lanes' multiply-adds.
+fn multiply_add_flops(device: &Device, lanes: usize) -> f64 {
+    const ROUNDS: u32 = 256;
+    let (x, mut y) = (device.upload_f32(&normal(lanes, 1)), device.buffer(lanes));
+    let timing = time(device, PROBE, || ops::multiply_add(device, &x, &mut y, ROUNDS));
+    let of_a_round = (2 * CHAINS * STEPS) as f64;
+    of_a_round * f64::from(ROUNDS) * lanes as f64 / timing.minimum
 }
 
 /// FLOP a second of one square product. Its inputs are random: zeros cost less power, so less time.

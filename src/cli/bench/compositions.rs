@@ -6,6 +6,7 @@ use serde_json::json;
 use wgrad_engine::Device;
 use wgrad_engine::testing::bench::{Timing, time};
 
+use super::super::profile;
 use super::pairs::{Pair, pairs};
 use super::{Failure, Global};
 
@@ -67,7 +68,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if global.json {
         println!("{}", json!({"device": device.name(), "rows": rows}));
     }
-    Ok(())
+    profile::finish(global, &device)
 }
 
 /// The memory of a first step, which also compiles, and the time of others: of one where that takes longer than ten budgets.

@@ -21,8 +21,9 @@ Examples:
   wgrad bench kernels --html kernels.html
 
 Each case is checked against its twin in f64 before it is timed. A share is that of the roofline: what the
-work takes at least, at the rates of the fastest product and copy measured at the start, over the median;
-above 100 % where a case's data stay in a cache that the copy's do not fit.")]
+work takes at least, at the rates of multiply-adds in registers and of the fastest copy, both measured at the
+start, over the median; above 100 % where a case's data stay in a cache that the copy's do not fit, or where
+its products run on units of their own.")]
 pub struct Args {
     /// Only cases whose name or shape contains this.
     #[arg(long, value_name = "S")]
@@ -119,11 +120,12 @@ fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) 
 }
 
 fn print_header(device: &Device, roofline: &Roofline) {
-    let Roofline { flops, bytes } = roofline;
+    let Roofline { flops, product_flops, bytes } = roofline;
+    println!("{}", device.name());
     println!(
-        "{}: products to {:.1} GFLOP/s, copies to {:.1} GB/s",
-        device.name(),
+        "multiply-adds to {:.1} GFLOP/s, products to {:.1}, copies to {:.1} GB/s",
         flops / 1e9,
+        product_flops / 1e9,
         bytes / 1e9
     );
     println!(
@@ -172,7 +174,11 @@ impl Row {
 fn to_json(device: &Device, roofline: &Roofline, rows: &[Row]) -> Value {
     json!({
         "device": device.name(),
-        "roofline": {"gflops": roofline.flops / 1e9, "gbytes_per_second": roofline.bytes / 1e9},
+        "roofline": {
+            "gflops": roofline.flops / 1e9,
+            "product_gflops": roofline.product_flops / 1e9,
+            "gbytes_per_second": roofline.bytes / 1e9,
+        },
         "rows": rows.iter().map(Row::to_json).collect::<Vec<_>>(),
     })
 }

@@ -5,12 +5,16 @@ use wgrad_engine::testing::bench::Roofline;
 
 use super::Failure;
 use super::kernels::Row;
-use crate::train::chart::{RooflinePoint, roofline_chart};
+use crate::train::chart::{RooflinePoint, Roofs, roofline_chart};
 use crate::train::report::{Report, Section};
 
 /// One HTML file that needs nothing beside it.
 pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result<String, Failure> {
-    let peaks = (roofline.flops / 1e9, roofline.bytes / 1e9);
+    let roofs = Roofs {
+        peak: roofline.flops / 1e9,
+        products: roofline.product_flops / 1e9,
+        bandwidth: roofline.bytes / 1e9,
+    };
     let mut families: Vec<&str> = Vec::new();
     let mut points = Vec::new();
     for (at, row) in rows.iter().enumerate() {
@@ -28,11 +32,12 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
         });
     }
     let title = format!("Kernels on {}", device.name());
-    let svg = roofline_chart(&title, peaks, &points)?;
+    let svg = roofline_chart(&title, &roofs, &points)?;
     let caption = format!(
-        "Each dot is a case of the table. The roof is what the fastest product ({:.1} GFLOP/s) and the fastest copy \
-         ({:.1} GB/s) of this engine reach on this device; what lies in a cache can stand above its slope.",
-        peaks.0, peaks.1
+        "Each dot is a case of the table. The roof is what multiply-adds in registers ({:.1} GFLOP/s) and the fastest copy \
+         ({:.1} GB/s) reach on this device, the dashed line the fastest product of this engine ({:.1} GFLOP/s); what lies \
+         in a cache can stand above the slope.",
+        roofs.peak, roofs.bandwidth, roofs.products
     );
     let header = [
         "",

@@ -94,8 +94,8 @@ struct Measured {
     parameters: usize,
     /// Of the last step.
     loss: f32,
-    /// FLOPs a second of the fastest product.
-    peak: f64,
+    /// Measured before the first step.
+    roofline: Roofline,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -135,7 +135,7 @@ fn measure<O: Train>(
     batch: &O::Batch,
     (args, format): (&Args, Format),
 ) -> Result<Measured, Failure> {
-    let peak = Roofline::measure(device).flops;
+    let roofline = Roofline::measure(device);
     device.take_profile();
     let layout = objective.weights().layout().clone();
     let scaling = (format == Format::Half).then(Scaling::default);
@@ -166,7 +166,7 @@ fn measure<O: Train>(
     }
     seconds.sort_by(f64::total_cmp);
     let parameters = objective.weights().elements();
-    Ok(Measured { seconds, memory: device.memory(), parameters, loss, peak })
+    Ok(Measured { seconds, memory: device.memory(), parameters, loss, roofline })
 }
 
 /// Tokens drawn evenly from the vocabulary, of which every 20/3-th is labelled.
@@ -207,7 +207,7 @@ fn retromae(encoder: MlmBatch, seed: u64) -> RetroMaeBatch {
 }
 
 fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measured: &Measured) {
-    let Measured { seconds, memory, parameters, loss, peak } = measured;
+    let Measured { seconds, memory, parameters, loss, roofline } = measured;
     let (median, minimum) = (seconds[seconds.len() / 2], seconds[0]);
     let Work { config, rows, tokens, .. } = *work;
     let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
@@ -216,7 +216,8 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
     let tokens_per_second = (rows * tokens) as f64 / median;
     let (flops, formula) = (work.flops(), work.memory(*parameters));
     let gflops = flops as f64 / median / 1e9;
-    let share = 1e9 * gflops / peak;
+    let [share, of_products] =
+        [roofline.flops, roofline.product_flops].map(|peak| 1e9 * gflops / peak);
     if global.json {
         let row = json!({
             "name": name,
@@ -229,7 +230,8 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
             "tokens_per_second": tokens_per_second,
             "flops": flops,
             "gflops": gflops,
-            "peak_gflops": peak / 1e9,
+            "peak_gflops": roofline.flops / 1e9,
+            "product_gflops": roofline.product_flops / 1e9,
             "roofline_share": share,
             "workspace_bytes": memory.peak - memory.peak.min(formula.total() - formula.activations),
             "parameters": parameters,
@@ -248,9 +250,9 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
     println!("{name}: {shape}, {:.1} M parameters, loss {loss:.3}", *parameters as f64 / 1e6);
     println!("step      {median:.3} s median, {minimum:.3} s fastest of {}", seconds.len());
     println!(
-        "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s, {:.0} % of {:.0} that a product reaches",
-        100.0 * share,
-        peak / 1e9
+        "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s: {:.0} % of products alone, {:.0} % of multiply-adds",
+        100.0 * of_products,
+        100.0 * share
     );
     println!(
         "memory    {:.0} MiB at most; by formula {:.0} MiB: parameters {:.0}, gradients {:.0}, moments {:.0}, graph {:.0}",

@@ -25,15 +25,26 @@ pub struct RooflinePoint {
     pub gflops: f64,
 }
 
+/// What points stand below.
+#[derive(Clone, Copy, Debug)]
+pub struct Roofs {
+    /// 10⁹ FLOP a second that nothing exceeds.
+    pub peak: f64,
+    /// 10⁹ FLOP a second of the best product, a dashed line.
+    pub products: f64,
+    /// 10⁹ bytes a second.
+    pub bandwidth: f64,
+}
+
 /// Draws `points` below the roof `min(peak, bandwidth · intensity)` on two logarithmic axes, and returns the SVG.
 ///
-/// `peak` is in 10⁹ FLOP a second, `bandwidth` in 10⁹ bytes a second. Points without FLOPs or bytes are left out.
+/// Points without FLOPs or bytes are left out.
 ///
 /// # Errors
 /// [`Error::Chart`] if no point is left, or the picture cannot be drawn.
 pub fn roofline_chart(
     title: &str,
-    (peak, bandwidth): (f64, f64),
+    &Roofs { peak, products, bandwidth }: &Roofs,
     points: &[RooflinePoint],
 ) -> Result<String, Error> {
     let shown = || points.iter().filter(|p| p.intensity > 0.0 && p.gflops > 0.0);
@@ -47,6 +58,7 @@ pub fn roofline_chart(
     let y_axis = Axis::around(Scale::Logarithmic, heights, 8);
     let (left, right) = (x_axis.range().start, x_axis.range().end);
     let roof = [left, ridge.clamp(left, right), right].map(|x| (x, peak.min(bandwidth * x)));
+    let ceiling = [(products / bandwidth).clamp(left, right), right].map(|x| (x, products));
 
     draw(title, TITLE_HEIGHT + HEIGHT, |plot| {
         let mut area = ChartBuilder::on(&plot)
@@ -70,6 +82,8 @@ pub fn roofline_chart(
             .draw()
             .map_err(chart)?;
         area.draw_series(LineSeries::new(roof, TEXT.stroke_width(2))).map_err(chart)?;
+        let dashes = DashedLineSeries::new(ceiling, 6, 4, TEXT.stroke_width(1));
+        area.draw_series(dashes).map_err(chart)?;
         let beside = font(11, FontStyle::Normal).pos(Pos::new(HPos::Left, VPos::Bottom));
         for point in shown() {
             let at = (point.intensity, point.gflops.max(floor));
