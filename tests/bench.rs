@@ -70,6 +70,43 @@ fn steps_train_either_objective() {
     }
 }
 
+/// Kernels that only move have no place on a roofline, but in the table.
+#[test]
+fn a_page_without_flops_has_no_picture() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let page = folder.path().join("kernels.html");
+    let html = page.to_str().expect("temporary folders have plain names");
+    bench(&["kernels", "--html", html, "--filter", "gather_rows", "--seconds", "0"]);
+    let page = std::fs::read_to_string(&page).expect("the page was written");
+    assert!(page.contains("<td>gather_rows.") && !page.contains("<svg"), "{page}");
+}
+
+#[test]
+fn kernels_are_timed_by_timestamps_where_profiled() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let trace = folder.path().join("trace.json");
+    let trace = format!("--profile={}", trace.to_str().expect("a plain name"));
+    let filter = ["--filter", "add.bert_tiny_hidden", "--seconds", "0.05"];
+    let report = bench(&[&["kernels", &trace], &filter[..]].concat());
+    let row = &report["rows"][0];
+    let (median, minimum) =
+        (number(row, "kernel_median_seconds"), number(row, "kernel_minimum_seconds"));
+    assert!(0.0 < minimum && minimum <= median, "{row}");
+    let trace = std::fs::read_to_string(trace.trim_start_matches("--profile=")).expect("a trace");
+    let trace: Value = serde_json::from_str(&trace).expect("JSON");
+    let events = trace["traceEvents"].as_array().expect("events");
+    assert!(events.iter().any(|event| event["name"] == "add.forward"));
+}
+
+#[test]
+fn a_filter_names_steps() {
+    let sizes = ["--filter", "mae.tiny", "--batch-size", "1", "--length", "16", "--steps", "1"];
+    let report = bench(&[&["step"], &sizes[..]].concat());
+    let names: Vec<_> =
+        report["rows"].as_array().expect("rows").iter().map(|row| &row["name"]).collect();
+    assert_eq!(names, ["retromae.tiny"]);
+}
+
 #[test]
 fn an_unknown_case_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_wgrad"))

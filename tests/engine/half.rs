@@ -131,7 +131,7 @@ fn f16_moves_half_the_words() {
     let half = ops::cast(&x, Format::Half);
     let (whole, stored) = (ops::add(&x, &x), ops::add(&half, &half));
     assert_eq!((whole.format(), stored.format()), (Format::Word, Format::Half));
-    let events = device.take_profile().events;
-    let words = |at: usize| events[at].words;
+    let profile = device.take_profile();
+    let words = |at: usize| profile.events()[at].words;
     assert_eq!([words(0), words(1), words(2)], [256 + 128, 3 * 256, 3 * 128]);
 }

@@ -176,6 +176,14 @@ impl Gpu {
     }
 
     pub(super) fn run<K: Kernel>(&self, kernel: &K, format: Format, launch: Launch) {
+        assert!(
+            launch.groups.iter().all(|&count| count <= Launch::MAX_GROUPS),
+            "{}.{} needs {:?} workgroups, expected at most {} along an axis",
+            K::STEM,
+            K::ENTRY,
+            launch.groups,
+            Launch::MAX_GROUPS
+        );
         let mut state = self.state();
         let State { caches, recorder, timestamps, .. } = &mut *state;
         let bindings = kernel.bindings();
@@ -275,9 +283,8 @@ impl Gpu {
     pub(super) fn take_profile(&self) -> Profile {
         self.wait();
         let mut state = self.state();
-        let events =
-            state.timestamps.as_mut().map(|timestamps| std::mem::take(&mut timestamps.events));
-        Profile { events: events.unwrap_or_default() }
+        let timestamps = state.timestamps.as_mut();
+        timestamps.map(|timestamps| std::mem::take(&mut timestamps.profile)).unwrap_or_default()
     }
 
     fn create_staging(&self, size: u64) -> wgpu::Buffer {

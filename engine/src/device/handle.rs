@@ -52,7 +52,7 @@ struct Inner {
 }
 
 enum Backend {
-    Cpu { events: Mutex<Vec<Event>>, opened: Instant },
+    Cpu { profile: Mutex<Profile>, opened: Instant },
     Gpu(Arc<Gpu>),
 }
 
@@ -64,7 +64,7 @@ impl Device {
 
     /// The CPU, with options.
     pub fn cpu_with(options: Options) -> Self {
-        let backend = Backend::Cpu { events: Mutex::default(), opened: Instant::now() };
+        let backend = Backend::Cpu { profile: Mutex::default(), opened: Instant::now() };
         Self { inner: Arc::new(Inner { pool: Arc::default(), options, backend }) }
     }
 
@@ -180,6 +180,19 @@ impl Device {
         buffer
     }
 
+    /// As [`Device::buffer`], for f32s that several kernels write a part each of: zeros where numbers are checked, since a
+    /// check looks at the parts that are still to come as well.
+    ///
+    /// # Panics
+    /// As [`Device::buffer`].
+    pub fn buffer_of_parts(&self, words: usize) -> Buffer {
+        if self.inner.options.check_numerics {
+            self.upload_f32(&vec![0.0; words])
+        } else {
+            self.buffer(words)
+        }
+    }
+
     /// A new buffer that holds `values`.
     pub fn upload_f32(&self, values: &[f32]) -> Buffer {
         self.upload_u32(bytemuck::cast_slice(values))
@@ -227,17 +240,18 @@ impl Device {
         let launch = launch.as_stored(&bindings);
         let numerics = self.inner.options.check_numerics.then(|| watched(&kernel));
         match &self.inner.backend {
-            Backend::Cpu { events, opened } if self.inner.options.profile => {
+            Backend::Cpu { profile, opened } if self.inner.options.profile => {
                 let start = opened.elapsed().as_secs_f64();
                 kernel.on_cpu();
                 let event = Event {
-                    kernel: format!("{}.{}", K::STEM, K::ENTRY),
+                    stem: K::STEM,
+                    entry: K::ENTRY,
                     start,
                     duration: opened.elapsed().as_secs_f64() - start,
                     flops: launch.flops,
                     words: launch.words,
                 };
-                events.lock().unwrap_or_else(PoisonError::into_inner).push(event);
+                profile.lock().unwrap_or_else(PoisonError::into_inner).push(event);
             }
             Backend::Cpu { .. } => kernel.on_cpu(),
             Backend::Gpu(gpu) => gpu.run(&kernel, format, launch),
@@ -301,9 +315,8 @@ impl Device {
     /// What was timed since the last call; empty unless opened with [`Options::profile`] on a device with timestamps.
     pub fn take_profile(&self) -> Profile {
         match &self.inner.backend {
-            Backend::Cpu { events, .. } => {
-                let mut events = events.lock().unwrap_or_else(PoisonError::into_inner);
-                Profile { events: std::mem::take(&mut *events) }
+            Backend::Cpu { profile, .. } => {
+                std::mem::take(&mut *profile.lock().unwrap_or_else(PoisonError::into_inner))
             }
             Backend::Gpu(gpu) => gpu.take_profile(),
         }

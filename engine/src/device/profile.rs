@@ -8,8 +8,10 @@ use super::kernel::Launch;
 /// One run of one kernel.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// Stem and entry point, `layer_norm.forward`.
-    pub kernel: String,
+    /// The kernel's stem, `layer_norm`.
+    pub stem: &'static str,
+    /// Its entry point, `forward`.
+    pub entry: &'static str,
     /// Seconds since the first event.
     pub start: f64,
     /// Seconds.
@@ -23,7 +25,7 @@ pub struct Event {
 /// All runs of one kernel together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ProfileRow {
-    /// Stem and entry point.
+    /// Stem and entry point, `layer_norm.forward`.
     pub kernel: String,
     /// Runs.
     pub count: usize,
@@ -35,34 +37,84 @@ pub struct ProfileRow {
     pub gbytes_per_second: f64,
 }
 
+/// Runs that are kept one by one: 56 MiB of them. What a long training runs after that is in the sums alone.
+const MOST_EVENTS: usize = 1 << 20;
+
 /// What a device recorded while profiling.
 #[derive(Clone, Debug, Default)]
 pub struct Profile {
-    /// Every run in order.
-    pub events: Vec<Event>,
+    events: Vec<Event>,
+    sums: BTreeMap<(&'static str, &'static str), Sum>,
+}
+
+/// Of all runs of one kernel.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    count: usize,
+    seconds: f64,
+    flops: u64,
+    words: u64,
 }
 
 impl Profile {
+    /// Every run in order, but for those after the first 2²⁰.
+    pub fn events(&self) -> &[Event] {
+        &self.events
+    }
+
+    /// How many runs are in the sums alone.
+    pub fn left_out(&self) -> usize {
+        self.sums.values().map(|sum| sum.count).sum::<usize>() - self.events.len()
+    }
+
+    /// Seconds of all runs.
+    pub fn seconds(&self) -> f64 {
+        self.sums.values().map(|sum| sum.seconds).sum()
+    }
+
+    /// Adds what was recorded after this.
+    pub fn append(&mut self, later: Self) {
+        let room = MOST_EVENTS.saturating_sub(self.events.len());
+        self.events.extend(later.events.into_iter().take(room));
+        for (kernel, sum) in later.sums {
+            self.sums.entry(kernel).or_default().add(sum);
+        }
+    }
+
+    pub(super) fn push(&mut self, event: Event) {
+        let Event { stem, entry, duration, flops, words, .. } = event;
+        let run = Sum { count: 1, seconds: duration, flops, words };
+        self.sums.entry((stem, entry)).or_default().add(run);
+        if self.events.len() < MOST_EVENTS {
+            self.events.push(event);
+        }
+    }
+
     /// One row a kernel, the most expensive first.
     pub fn rows(&self) -> Vec<ProfileRow> {
-        let mut sums: BTreeMap<&str, (usize, f64, u64, u64)> = BTreeMap::new();
-        for event in &self.events {
-            let sum = sums.entry(&event.kernel).or_default();
-            *sum = (sum.0 + 1, sum.1 + event.duration, sum.2 + event.flops, sum.3 + event.words);
-        }
-        let row = |(kernel, (count, seconds, flops, words)): (&str, (usize, f64, u64, u64))| {
+        let row = |(&(stem, entry), sum): (&(&str, &str), &Sum)| {
+            let Sum { count, seconds, flops, words } = *sum;
             let rate = |amount: f64| if seconds > 0.0 { amount / seconds / 1e9 } else { 0.0 };
             ProfileRow {
-                kernel: kernel.to_string(),
+                kernel: format!("{stem}.{entry}"),
                 count,
                 seconds,
                 gflops: rate(flops as f64),
                 gbytes_per_second: rate(4.0 * words as f64),
             }
         };
-        let mut rows: Vec<ProfileRow> = sums.into_iter().map(row).collect();
+        let mut rows: Vec<ProfileRow> = self.sums.iter().map(row).collect();
         rows.sort_by(|a, b| b.seconds.total_cmp(&a.seconds));
         rows
+    }
+}
+
+impl Sum {
+    fn add(&mut self, other: Self) {
+        self.count += other.count;
+        self.seconds += other.seconds;
+        self.flops += other.flops;
+        self.words += other.words;
     }
 }
 
@@ -76,7 +128,7 @@ pub(super) struct Timestamps {
     open: Vec<(&'static str, &'static str, Launch)>,
     seconds_per_tick: f64,
     first_tick: Option<u64>,
-    pub(super) events: Vec<Event>,
+    pub(super) profile: Profile,
 }
 
 impl Timestamps {
@@ -97,7 +149,7 @@ impl Timestamps {
             open: Vec::new(),
             seconds_per_tick: f64::from(queue.get_timestamp_period()) * 1e-9,
             first_tick: None,
-            events: Vec::new(),
+            profile: Profile::default(),
         }
     }
 
@@ -156,8 +208,9 @@ impl Timestamps {
             let first = *self.first_tick.get_or_insert(tick[0]);
             let seconds =
                 |from: u64, to: u64| to.saturating_sub(from) as f64 * self.seconds_per_tick;
-            self.events.push(Event {
-                kernel: format!("{stem}.{entry}"),
+            self.profile.push(Event {
+                stem,
+                entry,
                 start: seconds(first, tick[0]),
                 duration: seconds(tick[0], tick[1]),
                 flops: launch.flops,

@@ -8,7 +8,7 @@ use wgrad_engine::testing::bench::{Timing, time};
 
 use super::super::profile;
 use super::pairs::{Pair, pairs};
-use super::{Failure, Global};
+use super::{Failure, Global, budget};
 
 /// Measures what fusing saves.
 #[derive(clap::Args)]
@@ -37,8 +37,7 @@ struct Side {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    let budget = Duration::try_from_secs_f64(args.seconds)
-        .map_err(|error| format!("--seconds {}: {error}, expected e.g. 2", args.seconds))?;
+    let budget = budget(args.seconds)?;
     let device = global.open()?;
     let mut pairs = pairs(&device);
     if let Some(filter) = &args.filter {
@@ -119,6 +118,8 @@ fn row(pair: &Pair, fused: &Side, plain: Option<&Side>) -> serde_json::Value {
     json!({
         "name": pair.name,
         "shape": pair.shape,
+        "median_seconds": fused.timing.median,
+        "workspace_bytes": fused.bytes,
         "plain_is": pair.plain_is,
         "fused": side(fused),
         "plain": plain.map(side),

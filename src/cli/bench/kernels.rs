@@ -1,15 +1,15 @@
 //! `wgrad bench kernels`: one row a case of `benches/ops`.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use wgrad_engine::Device;
 use wgrad_engine::device::Profile;
 use wgrad_engine::testing::bench::{Case, MOST_ERROR, Roofline, Timing, time};
 
-use super::super::profile;
-use super::{Failure, Global, cases, page};
+use super::super::profile::show;
+use super::{Failure, Global, budget, cases, page};
 use crate::data::atomic;
 
 /// Measures kernels.
@@ -37,8 +37,7 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
-    let budget = Duration::try_from_secs_f64(args.seconds)
-        .map_err(|error| format!("--seconds {}: {error}, expected e.g. 1.5", args.seconds))?;
+    let budget = budget(args.seconds)?;
     let mut cases = cases::cases();
     if let Some(filter) = &args.filter {
         cases.retain(|case| name(case).contains(filter) || case.shape.contains(filter));
@@ -49,19 +48,20 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         }
     }
     let device = global.open()?;
+    let is_profiled = global.profile.is_some();
     let roofline = Roofline::measure(&device);
-    let mut events = device.take_profile().events;
+    let mut profile = device.take_profile();
     if !global.json {
         print_header(&device, &roofline);
     }
     let mut rows: Vec<Row> = Vec::new();
     for case in &cases {
-        let (row, profile) = measure(&device, &roofline, case, budget);
+        let (row, of_case) = measure(&device, &roofline, case, budget, is_profiled);
         if !global.json {
             row.print(rows.last().is_none_or(|above| above.name != row.name));
         }
         rows.push(row);
-        events.extend(profile.events);
+        profile.append(of_case);
     }
     if global.json {
         println!("{}", to_json(&device, &roofline, &rows));
@@ -71,7 +71,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         atomic::write_file(path, html.as_bytes())?;
         global.say(&format!("page in {}", path.display()));
     }
-    profile::show(global, &Profile { events })?;
+    show(global, &profile)?;
     let wrong = rows.iter().find(|row| row.error > MOST_ERROR || row.error.is_nan());
     wrong.map_or(Ok(()), |Row { name, shape, error, .. }| {
         let what = format!("{name} {shape} differs from its f64 twin by {error:.1e}");
@@ -88,8 +88,8 @@ pub(super) struct Row {
     pub(super) name: String,
     pub(super) shape: String,
     pub(super) timing: Timing,
-    /// Of all kernels of one step, where the device is profiled.
-    pub(super) kernel_seconds: Option<f64>,
+    /// Of all kernels of one step by timestamps, where the device is profiled and has them.
+    pub(super) in_kernels: Option<Timing>,
     pub(super) gflops: f64,
     pub(super) gbytes_per_second: f64,
     pub(super) roofline_share: f64,
@@ -97,19 +97,24 @@ pub(super) struct Row {
     pub(super) error: f64,
 }
 
-fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) -> (Row, Profile) {
+/// The profile is that of all steps.
+fn measure(
+    device: &Device,
+    roofline: &Roofline,
+    case: &Case,
+    budget: Duration,
+    is_profiled: bool,
+) -> (Row, Profile) {
     let mut run = (case.prepare)(device);
     device.wait();
-    let mut profile = device.take_profile();
     let timing = time(device, budget, &mut run.step);
-    let timed = device.take_profile().events;
-    let kernels: f64 = timed.iter().map(|event| event.duration).sum();
-    profile.events.extend(timed);
+    let mut profile = device.take_profile();
+    let in_kernels = is_profiled.then(|| time_kernels(device, budget, &mut run.step, &mut profile));
     let row = Row {
         name: name(case),
         shape: case.shape.clone(),
         timing,
-        kernel_seconds: (kernels > 0.0).then(|| kernels / timing.steps as f64),
+        in_kernels: in_kernels.flatten(),
         gflops: case.flops as f64 / timing.median / 1e9,
         gbytes_per_second: 4.0 * case.words as f64 / timing.median / 1e9,
         roofline_share: roofline.least_seconds(case.flops, case.words) / timing.median,
@@ -117,6 +122,31 @@ fn measure(device: &Device, roofline: &Roofline, case: &Case, budget: Duration) 
         error: run.error,
     };
     (row, profile)
+}
+
+/// Steps that are timed by timestamps, at most.
+const KERNEL_SAMPLES: usize = 10;
+
+/// Seconds in the kernels of single steps, which are added to the profile; none if the adapter has no timestamps.
+fn time_kernels(
+    device: &Device,
+    budget: Duration,
+    step: &mut dyn FnMut(),
+    profile: &mut Profile,
+) -> Option<Timing> {
+    let started = Instant::now();
+    let mut seconds = Vec::new();
+    while seconds.is_empty() || (seconds.len() < KERNEL_SAMPLES && started.elapsed() < budget) {
+        step();
+        device.wait();
+        let of_step = device.take_profile();
+        seconds.push(of_step.seconds());
+        profile.append(of_step);
+    }
+    seconds.sort_by(f64::total_cmp);
+    let samples = seconds.len();
+    let (median, minimum) = (seconds[samples / 2], seconds[0]);
+    (minimum > 0.0).then_some(Timing { median, minimum, samples, steps: samples as u64 })
 }
 
 fn print_header(device: &Device, roofline: &Roofline) {
@@ -149,8 +179,9 @@ impl Row {
             self.error,
             self.workspace_bytes.div_ceil(1024)
         );
-        if let Some(kernels) = self.kernel_seconds {
-            println!("  {:<48} {:>9.3}", "  in kernels", 1e3 * kernels);
+        if let Some(Timing { median, minimum, .. }) = self.in_kernels {
+            let [median, minimum] = [median, minimum].map(|seconds| 1e3 * seconds);
+            println!("  {:<48} {median:>9.3} (fastest {minimum:.3})", "  in kernels");
         }
     }
 
@@ -161,7 +192,8 @@ impl Row {
             "median_seconds": self.timing.median,
             "minimum_seconds": self.timing.minimum,
             "samples": self.timing.samples,
-            "kernel_seconds": self.kernel_seconds,
+            "kernel_median_seconds": self.in_kernels.map(|timing| timing.median),
+            "kernel_minimum_seconds": self.in_kernels.map(|timing| timing.minimum),
             "gflops": self.gflops,
             "gbytes_per_second": self.gbytes_per_second,
             "roofline_share": self.roofline_share,

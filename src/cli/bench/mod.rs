@@ -8,6 +8,8 @@ mod page;
 mod pairs;
 mod step;
 
+use std::time::Duration;
+
 use super::{Failure, Global};
 
 /// Measures.
@@ -19,6 +21,14 @@ pub enum Command {
     Compositions(compositions::Args),
     /// One BERT training step: forward, backward and AdamW.
     Step(step::Args),
+}
+
+/// What `--seconds` gives to a case.
+fn budget(seconds: f64) -> Result<Duration, Failure> {
+    if !(0.0..=3600.0).contains(&seconds) {
+        return Err(format!("--seconds is {seconds}, expected 0 to 3600, e.g. 1.5").into());
+    }
+    Ok(Duration::from_secs_f64(seconds))
 }
 
 pub fn run(global: &Global, command: &Command) -> Result<(), Failure> {

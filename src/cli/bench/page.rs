@@ -1,7 +1,7 @@
 //! What `wgrad bench kernels` measured, as a page: a roofline, and the table.
 
 use wgrad_engine::Device;
-use wgrad_engine::testing::bench::Roofline;
+use wgrad_engine::testing::bench::{Roofline, Timing};
 
 use super::Failure;
 use super::kernels::Row;
@@ -32,7 +32,9 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
         });
     }
     let title = format!("Kernels on {}", device.name());
-    let svg = roofline_chart(&title, &roofs, &points)?;
+    // Kernels that only move have no place on it, but in the table.
+    let has_flops = rows.iter().any(|row| row.gflops > 0.0);
+    let svg = has_flops.then(|| roofline_chart(&title, &roofs, &points)).transpose()?;
     let caption = format!(
         "Each dot is a case of the table. The roof is what multiply-adds in registers ({:.1} GFLOP/s) and the fastest copy \
          ({:.1} GB/s) reach on this device, the dashed line the fastest product of this engine ({:.1} GFLOP/s); what lies \
@@ -45,6 +47,8 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
         "shape",
         "median ms",
         "fastest ms",
+        "in kernels ms",
+        "fastest in kernels ms",
         "GFLOP/s",
         "GB/s",
         "roof %",
@@ -58,6 +62,8 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
             row.shape.clone(),
             format!("{:.3}", 1e3 * row.timing.median),
             format!("{:.3}", 1e3 * row.timing.minimum),
+            in_kernels(row, |timing| timing.median),
+            in_kernels(row, |timing| timing.minimum),
             format!("{:.1}", row.gflops),
             format!("{:.1}", row.gbytes_per_second),
             format!("{:.0}", 100.0 * row.roofline_share),
@@ -65,12 +71,16 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
             row.workspace_bytes.div_ceil(1024).to_string(),
         ]
     };
-    let sections = vec![
-        Section::Figure { svg, caption },
-        Section::Table {
-            header: header.map(String::from).to_vec(),
-            rows: rows.iter().enumerate().map(cells).collect(),
-        },
-    ];
+    let figure = svg.map(|svg| Section::Figure { svg, caption });
+    let table = Section::Table {
+        header: header.map(String::from).to_vec(),
+        rows: rows.iter().enumerate().map(cells).collect(),
+    };
+    let sections = figure.into_iter().chain([table]).collect();
     Ok(Report { title, sections }.to_html())
+}
+
+/// Milliseconds, or nothing where no timestamps were taken.
+fn in_kernels(row: &Row, which: impl Fn(Timing) -> f64) -> String {
+    row.in_kernels.map_or_else(String::new, |timing| format!("{:.3}", 1e3 * which(timing)))
 }

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::ValueEnum;
-use serde_json::json;
+use serde_json::{Value, json};
 use wgrad_engine::device::Format;
 use wgrad_engine::device::MemoryStats;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
@@ -17,7 +17,7 @@ use wgrad_models::retromae::{DecoderQuery, Decoding};
 use super::super::profile;
 use super::{Failure, Global};
 use crate::data::{MlmBatch, RetroMaeBatch};
-use crate::train::cost::Work;
+use crate::train::cost::{Memory, Work};
 use crate::train::objective::{MlmObjective, Objective as Train, RetroMaeObjective};
 
 /// Measures a training step.
@@ -27,12 +27,16 @@ Examples:
   wgrad bench step --size tiny --steps 3
   wgrad bench step --size base --objective retromae --batch-size 8 --length 128 --json
   wgrad bench step --size mini --steps 3 --precision mixed
+  wgrad bench step --filter mlm --steps 3
 
 The step is forward, backward and AdamW with dropout 0.1, in f32 or as --precision says, over a vocabulary
 of 30,522, 15 % of the tokens labelled. FLOPs are those of the products: 3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V)) for N
-tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels. The share is that of
-the fastest product measured at the start.")]
+tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels. Shares are those of the
+fastest product and of multiply-adds in registers, both measured at the start.")]
 pub struct Args {
+    /// All of mlm.tiny, mlm.mini .. retromae.base whose name contains this, one after another.
+    #[arg(long, value_name = "S", conflicts_with_all = ["size", "objective"])]
+    filter: Option<String>,
     /// Layers/hidden: 2/128, 4/256, 4/512 or 12/768; heads of 64, feed-forward of 4 times hidden.
     #[arg(long, value_enum, default_value_t = Size::Tiny)]
     size: Size,
@@ -94,38 +98,91 @@ struct Measured {
     parameters: usize,
     /// Of the last step.
     loss: f32,
-    /// Measured before the first step.
-    roofline: Roofline,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    let wanted = args.wanted()?;
     let device = global.open()?;
-    let (config, seed) = (args.size.config(), global.seed());
+    let roofline = Roofline::measure(&device);
+    device.take_profile();
+    let mut rows = Vec::new();
+    for (objective, size) in wanted {
+        let row = one(&device, &roofline, (objective, size), (args, global))?;
+        if global.json {
+            rows.push(row.to_json(&device));
+        } else {
+            row.print();
+        }
+    }
+    if global.json {
+        println!("{}", json!({"device": device.name(), "rows": rows}));
+    }
+    profile::finish(global, &device)
+}
+
+impl Args {
+    /// The models that the flags name.
+    fn wanted(&self) -> Result<Vec<(Objective, Size)>, Failure> {
+        let Some(filter) = &self.filter else { return Ok(vec![(self.objective, self.size)]) };
+        let all = Objective::value_variants().iter().flat_map(|&objective| {
+            Size::value_variants().iter().map(move |&size| (objective, size))
+        });
+        let wanted: Vec<_> =
+            all.filter(|&(objective, size)| name(objective, size).contains(filter)).collect();
+        if wanted.is_empty() {
+            return Err(format!("no step contains `{filter}`, expected e.g. --filter mlm").into());
+        }
+        Ok(wanted)
+    }
+}
+
+fn name(objective: Objective, size: Size) -> String {
+    format!("{objective:?}.{size:?}").to_lowercase()
+}
+
+/// Measures one model.
+fn one(
+    device: &Device,
+    &roofline: &Roofline,
+    (objective, size): (Objective, Size),
+    (args, global): (&Args, &Global),
+) -> Result<Row, Failure> {
+    let (config, seed, format) = (size.config(), global.seed(), global.format());
     let encoder = batch(args, config.vocab_size, seed);
-    let labels = encoder.labels.len();
     let mut work = Work {
         config: &config,
         rows: encoder.rows,
         tokens: encoder.tokens,
-        labels,
+        labels: encoder.labels.len(),
         decoder_labels: None,
-        format: global.format(),
+        format,
     };
-    let measured = match args.objective {
+    let measured = match objective {
         Objective::Mlm => {
-            let objective = MlmObjective::new(&device, config.clone(), seed);
-            measure(&device, objective, &encoder, (args, global.format()))?
+            let objective = MlmObjective::new(device, config.clone(), seed);
+            measure(device, objective, &encoder, (args, format))?
         }
         Objective::Retromae => {
             let batch = retromae(encoder, seed);
             work.decoder_labels = Some(batch.decoder_labels.len());
             let (query, decoding) = (DecoderQuery::default(), Decoding::default());
-            let objective = RetroMaeObjective::new(&device, config.clone(), query, decoding, seed);
-            measure(&device, objective, &batch, (args, global.format()))?
+            let objective = RetroMaeObjective::new(device, config.clone(), query, decoding, seed);
+            measure(device, objective, &batch, (args, format))?
         }
     };
-    report(global, args, &device, &work, &measured);
-    profile::finish(global, &device)
+    let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
+    let median = measured.seconds[measured.seconds.len() / 2];
+    Ok(Row {
+        name: name(objective, size),
+        shape: format!("L {layers}, H {hidden}, B {}, T {}", work.rows, work.tokens),
+        precision: if format == Format::Half { "mixed" } else { "f32" },
+        median,
+        tokens_per_second: (work.rows * work.tokens) as f64 / median,
+        flops: work.flops(),
+        formula: work.memory(measured.parameters),
+        measured,
+        roofline,
+    })
 }
 
 /// Takes the steps, one at a time: each ends by waiting for the device.
@@ -135,8 +192,6 @@ fn measure<O: Train>(
     batch: &O::Batch,
     (args, format): (&Args, Format),
 ) -> Result<Measured, Failure> {
-    let roofline = Roofline::measure(device);
-    device.take_profile();
     let layout = objective.weights().layout().clone();
     let scaling = (format == Format::Half).then(Scaling::default);
     let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
@@ -166,7 +221,7 @@ fn measure<O: Train>(
     }
     seconds.sort_by(f64::total_cmp);
     let parameters = objective.weights().elements();
-    Ok(Measured { seconds, memory: device.memory(), parameters, loss, roofline })
+    Ok(Measured { seconds, memory: device.memory(), parameters, loss })
 }
 
 /// Tokens drawn evenly from the vocabulary, of which every 20/3-th is labelled.
@@ -206,33 +261,44 @@ fn retromae(encoder: MlmBatch, seed: u64) -> RetroMaeBatch {
     }
 }
 
-fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measured: &Measured) {
-    let Measured { seconds, memory, parameters, loss, roofline } = measured;
-    let (median, minimum) = (seconds[seconds.len() / 2], seconds[0]);
-    let Work { config, rows, tokens, .. } = *work;
-    let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
-    let name = format!("{:?}.{:?}", args.objective, args.size).to_lowercase();
-    let shape = format!("L {layers}, H {hidden}, B {rows}, T {tokens}");
-    let tokens_per_second = (rows * tokens) as f64 / median;
-    let (flops, formula) = (work.flops(), work.memory(*parameters));
-    let gflops = flops as f64 / median / 1e9;
-    let [share, of_products] =
-        [roofline.flops, roofline.product_flops].map(|peak| 1e9 * gflops / peak);
-    if global.json {
-        let row = json!({
-            "name": name,
-            "shape": shape,
-            "precision": if work.format == Format::Half { "mixed" } else { "f32" },
+/// What was measured of one model, and what it is measured by.
+struct Row {
+    name: String,
+    shape: String,
+    precision: &'static str,
+    median: f64,
+    tokens_per_second: f64,
+    flops: u64,
+    formula: Memory,
+    measured: Measured,
+    roofline: Roofline,
+}
+
+impl Row {
+    fn gflops(&self) -> f64 {
+        self.flops as f64 / self.median / 1e9
+    }
+
+    /// Bytes moved and the error of a whole step have no formula and no twin.
+    fn to_json(&self, device: &Device) -> Value {
+        let Measured { seconds, memory, parameters, loss } = &self.measured;
+        let formula = &self.formula;
+        json!({
+            "name": self.name,
+            "shape": self.shape,
+            "precision": self.precision,
             "device": device.name(),
-            "median_seconds": median,
-            "minimum_seconds": minimum,
+            "median_seconds": self.median,
+            "minimum_seconds": seconds[0],
             "samples": seconds.len(),
-            "tokens_per_second": tokens_per_second,
-            "flops": flops,
-            "gflops": gflops,
-            "peak_gflops": roofline.flops / 1e9,
-            "product_gflops": roofline.product_flops / 1e9,
-            "roofline_share": share,
+            "tokens_per_second": self.tokens_per_second,
+            "flops": self.flops,
+            "gflops": self.gflops(),
+            "gbytes_per_second": null,
+            "max_relative_error": null,
+            "peak_gflops": self.roofline.flops / 1e9,
+            "product_gflops": self.roofline.product_flops / 1e9,
+            "roofline_share": 1e9 * self.gflops() / self.roofline.flops,
             "workspace_bytes": memory.peak - memory.peak.min(formula.total() - formula.activations),
             "parameters": parameters,
             "peak_bytes": memory.peak,
@@ -242,25 +308,29 @@ fn report(global: &Global, args: &Args, device: &Device, work: &Work<'_>, measur
             "moment_bytes": formula.moments,
             "activation_bytes": formula.activations,
             "loss": loss,
-        });
-        println!("{}", json!({"device": device.name(), "rows": [row]}));
-        return;
+        })
     }
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    println!("{name}: {shape}, {:.1} M parameters, loss {loss:.3}", *parameters as f64 / 1e6);
-    println!("step      {median:.3} s median, {minimum:.3} s fastest of {}", seconds.len());
-    println!(
-        "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s: {:.0} % of products alone, {:.0} % of multiply-adds",
-        100.0 * of_products,
-        100.0 * share
-    );
-    println!(
-        "memory    {:.0} MiB at most; by formula {:.0} MiB: parameters {:.0}, gradients {:.0}, moments {:.0}, graph {:.0}",
-        mib(memory.peak),
-        mib(formula.total()),
-        mib(formula.parameters),
-        mib(formula.gradients),
-        mib(formula.moments),
-        mib(formula.activations)
-    );
+
+    fn print(&self) {
+        let Self { name, shape, median, tokens_per_second, roofline, formula, .. } = self;
+        let Measured { seconds, memory, parameters, loss } = &self.measured;
+        let (minimum, gflops) = (seconds[0], self.gflops());
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        println!("{name}: {shape}, {:.1} M parameters, loss {loss:.3}", *parameters as f64 / 1e6);
+        println!("step      {median:.3} s median, {minimum:.3} s fastest of {}", seconds.len());
+        println!(
+            "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s: {:.0} % of products, {:.0} % of multiply-adds",
+            1e11 * gflops / roofline.product_flops,
+            1e11 * gflops / roofline.flops
+        );
+        println!("memory    {:.0} MiB at most", mib(memory.peak));
+        println!(
+            "formula   {:.0} MiB: parameters {:.0}, gradients {:.0}, moments {:.0}, graph {:.0}",
+            mib(formula.total()),
+            mib(formula.parameters),
+            mib(formula.gradients),
+            mib(formula.moments),
+            mib(formula.activations)
+        );
+    }
 }
