@@ -5,5 +5,6 @@ mod goldens;
 mod graph;
 mod half;
 mod memory;
+mod numerics;
 mod optimizer;
 mod schedule;

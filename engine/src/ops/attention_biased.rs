@@ -45,8 +45,8 @@ pub fn attention_biased(
     let device = q.device();
     let (queries, keys) = (inputs.queries(), inputs.keys());
     let [of_queries, of_keys] = [queries, keys].map(|tokens| inputs.heads(tokens));
-    let mut y = device.buffer(q.shape().elements());
-    let mut lse = device.buffer(inputs.q.words() / inputs.width);
+    let mut y = device.buffer_of_parts(q.shape().elements());
+    let mut lse = device.buffer_of_parts(inputs.q.words() / inputs.width);
     for chunk in inputs.chunks(device) {
         let q = of_queries.gather(device, chunk, &inputs.q);
         let k = of_keys.gather(device, chunk, &inputs.k);
@@ -212,7 +212,7 @@ impl Backward<4> for Saved {
         let inputs = &self.inputs;
         let like = [&inputs.q, &inputs.k, &inputs.v, &inputs.bias];
         let mut parts: [Option<Buffer>; 4] =
-            std::array::from_fn(|at| wants[at].then(|| device.buffer(like[at].words())));
+            std::array::from_fn(|at| wants[at].then(|| device.buffer_of_parts(like[at].words())));
         for chunk in inputs.chunks(device) {
             self.add_chunk(device, chunk, dy.buffer(), &mut parts);
         }

@@ -79,8 +79,8 @@ pub fn attention_relative(
     let inputs = Inputs::new([q, k, v], distances, segments, visibility, dropout);
     let device = q.device();
     let params = inputs.params;
-    let mut y = device.buffer(q.shape().elements());
-    let mut lse = device.buffer((params.batch * params.queries * params.heads) as usize);
+    let mut y = device.buffer_of_parts(q.shape().elements());
+    let mut lse = device.buffer_of_parts((params.batch * params.queries * params.heads) as usize);
     if inputs.is_emulated(device) {
         inputs.forward_in_chunks(device, &mut y, &mut lse);
     } else {

@@ -81,13 +81,7 @@ fn in_chunks(
     let pairs = query_count * sizes.documents;
 
     let [batches, query_step, document_step] = sizes.block(device, chunk_bytes);
-    let in_one = [batches, query_step, document_step]
-        .iter()
-        .zip([sizes.batches, sizes.queries, sizes.documents])
-        .all(|(&step, count)| step >= count);
-    // A check for numbers that are not finite looks at scores of blocks that are still to come.
-    let mut scores =
-        if in_one { device.buffer(pairs) } else { device.upload_f32(&vec![0.0; pairs]) };
+    let mut scores = device.buffer_of_parts(pairs);
     let wants_gradient = queries.wants_gradient() || documents.wants_gradient();
     let mut kept = wants_gradient.then(|| device.buffer(pairs * query_tokens));
     for block in blocks(&sizes, [batches, query_step, document_step]) {

@@ -60,7 +60,7 @@ const MOST_SHARES: usize = 16;
 
 /// Longest K that one lane may sum on lavapipe, which leaves a loop for good after 65,535 rounds
 /// (`LP_MAX_TGSI_LOOP_ITERATIONS` of Mesa's llvmpipe): a multiple of 16 below it.
-const LONGEST_LOOP: usize = 65_520;
+pub(super) const LONGEST_LOOP: usize = 65_520;
 
 impl Product {
     /// Sizes and strides of one product: `[M, N, K]`, words from one row and one column of op(A) to the next, and of op(B).

@@ -1,6 +1,6 @@
 //! A text as weights over the vocabulary: for each entry the largest logit of its tokens.
 
-use super::product::{Finish, Product};
+use super::product::{Finish, LONGEST_LOOP, Product};
 use crate::device::{Buffer, Device, Launch};
 use crate::kernels::token_max_pool::{
     BackwardBias, BackwardHidden, BackwardWeight, Count, Fill, Forward, Params, Scan,
@@ -65,7 +65,7 @@ pub fn token_max_pool(
     bias: Option<&Tensor>,
     visible: &Tensor,
 ) -> MaxPooled {
-    let (vocabulary, width) = weight.shape().rows_and_last();
+    let [vocabulary, width] = weight.expect_matrix("token_max_pool: weight");
     let &[documents, tokens, channels] = hidden.shape().axes() else {
         panic!("token_max_pool: hidden is {}, expected [B, T, H]", hidden.shape())
     };
@@ -76,6 +76,11 @@ pub fn token_max_pool(
         bias.expect_shape("token_max_pool: bias", &[vocabulary]);
     }
     let device = hidden.device();
+    assert!(
+        !device.is_software() || vocabulary.max(documents) <= LONGEST_LOOP,
+        "token_max_pool: {documents} texts and {vocabulary} entries, expected at most {LONGEST_LOOP} of each on a software adapter, \
+         whose loops end there; Device::cpu() takes any"
+    );
     let whole = Params {
         documents: documents as u32,
         tokens: tokens as u32,
@@ -85,7 +90,7 @@ pub fn token_max_pool(
         rows: 0,
     };
     let words = documents * vocabulary;
-    let (mut z, mut positions) = (device.buffer(words), device.buffer(words));
+    let (mut z, mut positions) = (device.buffer_of_parts(words), device.buffer(words));
     let rows = documents * tokens;
     let step = rows_per_chunk(device, rows, vocabulary);
     for first in (0..rows).step_by(step.max(1)) {

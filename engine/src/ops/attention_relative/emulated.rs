@@ -146,7 +146,7 @@ impl Saved {
     /// All gradients but those of segments.
     pub(super) fn in_chunks(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Walked {
         let inputs = &self.inputs;
-        let like = |buffer: &Buffer| device.buffer(buffer.words());
+        let like = |buffer: &Buffer| device.buffer_of_parts(buffer.words());
         let mut parts = Parts {
             content: like(&inputs.q),
             distance: like(&inputs.q),
@@ -157,7 +157,7 @@ impl Saved {
         };
         for chunk in inputs.chunks_of_heads(device) {
             let scores = chunk.matrices() * inputs.queries() * inputs.keys();
-            let [mut weights, mut ds] = [(); 2].map(|()| device.buffer(scores));
+            let [mut weights, mut ds] = [(); 2].map(|()| device.buffer_of_parts(scores));
             for block in inputs.blocks() {
                 let reads = (dy, notes);
                 let writes = (&mut weights, &mut ds, &mut parts);
