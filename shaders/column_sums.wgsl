@@ -3,8 +3,8 @@
 // math      y = Σₙ xₙ;  dxₙ = dy
 // source    definition
 // shapes    N rows of C channels, row-major; P strips of ⌈N/P⌉ rows
-// work      strips: one lane per channel and strip, dispatch (⌈C/64⌉, P, 1); combine: one lane per channel, ⌈C/64⌉
-//           groups, adds the strips in order; backward: one lane per element
+// work      strips: one lane per channel and strip, dispatch ⌈C/64⌉ groups over x and z, P over y; combine: one lane per
+//           channel, ⌈C/64⌉ groups over x and z, adds the strips in order; backward: one lane per element
 // cost      forward moves N·C + 2·P·C + C words, N·C FLOPs; backward N·C + C words
 // numerics  rows are added in order within a strip, then strips: an error of (N/P + P)·2⁻²⁴ at most, relative to Σ|x|
 
@@ -26,8 +26,12 @@ struct Params {
 const LANES: u32 = 64u;
 
 @compute @workgroup_size(LANES)
-fn sum_strips(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let channel = group.x * LANES + lane;
+fn sum_strips(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let channel = (group.z * groups.x + group.x) * LANES + lane;
     if channel >= params.channels {
         return;
     }
@@ -40,8 +44,12 @@ fn sum_strips(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_ind
 }
 
 @compute @workgroup_size(LANES)
-fn combine(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let channel = group.x * LANES + lane;
+fn combine(
+    @builtin(workgroup_id) group: vec3u,
+    @builtin(num_workgroups) groups: vec3u,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let channel = (group.z * groups.x + group.x) * LANES + lane;
     if channel >= params.channels {
         return;
     }

@@ -53,3 +53,15 @@ fn devices_match_twin() {
         }
     }
 }
+
+/// More workgroups of channels than a dispatch may have along an axis.
+#[test]
+fn channels_beyond_one_axis_of_workgroups() {
+    let channels = 65_535 * 64 + 3;
+    let x = normal(2 * channels, 1);
+    let expected: Vec<f32> = (0..channels).map(|at| x[at] + x[channels + at]).collect();
+    for device in devices() {
+        let y = ops::column_sums(&Tensor::f32(&device, [2, channels], &x)).to_f32();
+        assert!(y == expected, "{device:?}");
+    }
+}

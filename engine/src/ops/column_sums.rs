@@ -34,16 +34,16 @@ pub fn column_sums(x: &Tensor) -> Tensor {
         strip: strip as u32,
         strips: strips as u32,
     };
-    let groups = channels.div_ceil(64) as u32;
+    let [x_groups, z_groups, _] = Launch::lanes(channels, 64).groups;
     let mut partials = device.buffer(strips * channels);
-    let launch = Launch::groups([groups, strips as u32, 1]);
+    let launch = Launch::groups([x_groups, strips as u32, z_groups]);
     let launch = launch.flops(rows * channels).words((rows + strips) * channels);
     device.run(SumStrips { params, x: x.buffer(), partials: &mut partials }, launch);
     let y = if strips == 1 {
         partials
     } else {
         let mut y = device.buffer(channels);
-        let launch = Launch::groups([groups, 1, 1]);
+        let launch = Launch::groups([x_groups, 1, z_groups]);
         let launch = launch.flops(strips * channels).words((strips + 1) * channels);
         device.run(Combine { params, strip_sums: &partials, y: &mut y }, launch);
         y
