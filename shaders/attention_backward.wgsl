@@ -63,7 +63,11 @@ fn backward_rows(
     if note < 4u {
         notes[note] = f32((key[note / 2u] >> (16u * (note % 2u))) & 0xFFFFu);
     } else if note < lse_start {
-        notes[note] = f32(select(params.keys, lengths[note - 4u], params.has_lengths != 0u));
+        var length = params.keys;
+        if params.has_lengths != 0u {
+            length = lengths[note - 4u];
+        }
+        notes[note] = f32(length);
     } else if note < delta_start {
         notes[note] = lse[note - lse_start];
     } else if note < bits_start {

@@ -19,11 +19,11 @@ fn seen_by(item: u32, i: u32) -> u32 {
     return seen;
 }
 
-// Which of the columns j .. j + 3 row i sees; no row past the end sees any.
+// Which of the columns j .. j + 3 row i sees; no row past the end sees any, and no column past it is seen.
 fn visible(item: u32, i: u32, j: u32) -> vec4<bool> {
     let column = vec4u(j, j + 1u, j + 2u, j + 3u);
     var seen = column < vec4u(select(0u, seen_by(item, i), i < params.queries));
-    if params.has_bits != 0u && i < params.queries {
+    if params.has_bits != 0u && i < params.queries && j < params.keys {
         let words = (params.keys + 31u) / 32u;
         let start = 4u + params.batch + 2u * params.batch * params.heads * params.queries;
         let half = u32(notes[start + (item * params.queries + i) * words * 2u + j / 16u]);

@@ -52,12 +52,15 @@ fn note_of(item: u32, head: u32, i: u32) -> u32 {
     return lse_start() + (item * params.heads + head) * params.queries + min(i, params.queries - 1u);
 }
 
-// The bits of row i at the columns j .. j + 3, j a multiple of 4; false in rows past the end.
+// The bits of row i at the columns j .. j + 3, j a multiple of 4; false in rows and columns past the end.
 fn bits_at(kind: u32, item: u32, i: u32, j: u32) -> vec4<bool> {
+    if i >= params.queries || j >= params.keys {
+        return vec4<bool>(false);
+    }
     let word = query_of(item, i) * ((params.keys + 31u) / 32u) + j / 32u;
     let half = u32(notes[bits_start() + 4u * word + kind + j / 16u % 2u]);
     let digits = (vec4u(half) >> (vec4u(j % 16u) + vec4u(0u, 1u, 2u, 3u))) & vec4u(1u);
-    return (digits == vec4u(1u)) & vec4<bool>(i < params.queries);
+    return digits == vec4u(1u);
 }
 
 // One bit; false outside of the matrix.
