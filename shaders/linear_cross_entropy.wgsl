@@ -73,8 +73,11 @@ fn forward(
         var loss = 0.0;
         if target_class != IGNORED {
             let to_target = (1.0 - params.smoothing) * (m - logits[start + target_class]);
-            let to_mean = params.smoothing * ((m - origin) - mean_offset);
-            loss = log(total) + (to_target + to_mean);
+            loss = log(total) + to_target;
+            // A logit of −∞ stands for a class that cannot be: without smoothing it costs nothing.
+            if params.smoothing > 0.0 {
+                loss += params.smoothing * ((m - origin) - mean_offset);
+            }
         }
         row_losses[row] = loss;
     }

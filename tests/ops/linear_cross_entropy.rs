@@ -314,6 +314,25 @@ fn extreme_logits_stay_finite() {
     }
 }
 
+/// A bias of −∞ forbids a class, whichever it is: its probability is 0, and so are its gradients.
+#[test]
+fn a_forbidden_class_costs_nothing() {
+    for device in devices() {
+        for forbidden in 0..3 {
+            let targets = Targets::new(&device, &[(forbidden + 1) % 3], 3);
+            let mut bias = vec![0.0; 3];
+            bias[forbidden as usize] = f32::NEG_INFINITY;
+            let inputs = [vec![1.0], vec![0.5; 3], bias];
+            let (loss, gradients) = actual(&device, &inputs, &targets, [1, 1, 3], 1.0);
+            assert_close(&[loss], &[2_f64.ln()], 1e-6, &format!("{device:?} {forbidden}"));
+            let mut expected = [0.5; 3];
+            expected[forbidden as usize] = 0.0;
+            expected[(forbidden as usize + 1) % 3] = -0.5;
+            assert_close(&gradients[2], &expected, 1e-6, &format!("{device:?} {forbidden}"));
+        }
+    }
+}
+
 /// Without a bias, and without a graph, the loss is the same bits; so it is the second time.
 #[test]
 fn loss_repeats_with_and_without_gradients() {

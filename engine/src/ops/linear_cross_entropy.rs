@@ -106,7 +106,7 @@ struct Head<'a> {
 impl Head<'_> {
     #[track_caller]
     fn check(&self, op: &str) {
-        let (_, width) = self.weight.shape().rows_and_last();
+        let [_, width] = self.weight.expect_matrix(&format!("{op}: weight"));
         let vocabulary = self.targets.class_count();
         self.weight.expect_shape(&format!("{op}: weight"), &[vocabulary, width]);
         self.hidden.expect_shape(&format!("{op}: hidden"), &[self.targets.rows(), width]);

@@ -17,12 +17,16 @@ pub fn forward<T: Real>(
         let sum = (0..vocabulary).map(|v| (x(v) - highest).exp()).sum::<T>();
         (row_max[row], row_sum[row]) = (highest, sum);
         let (smoothing, count) = (T::of(params.smoothing.into()), T::of(vocabulary as f64));
-        let offset = (0..vocabulary).map(|v| x(v) - x(0)).sum::<T>() / count;
+        let to_mean = || {
+            let offset = (0..vocabulary).map(|v| x(v) - x(0)).sum::<T>() / count;
+            smoothing * ((highest - x(0)) - offset)
+        };
         row_losses[row] = match targets[row] {
             IGNORED => T::zero(),
             target => {
                 let to_target = (T::one() - smoothing) * (highest - x(target as usize));
-                sum.ln() + (to_target + smoothing * ((highest - x(0)) - offset))
+                let even = if params.smoothing > 0.0 { to_mean() } else { T::zero() };
+                sum.ln() + (to_target + even)
             }
         };
     }
