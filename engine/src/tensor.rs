@@ -206,6 +206,18 @@ impl Tensor {
         assert!(self.shape.axes() == expected, "{what} is {}, expected {:?}", self.shape, expected);
     }
 
+    /// The two extents of a matrix; `what` is the op and the argument.
+    ///
+    /// # Panics
+    /// If it is none, `linear_sample: weight is [7], expected two axes`.
+    #[track_caller]
+    pub(crate) fn expect_matrix(&self, what: &str) -> [usize; 2] {
+        let &[rows, columns] = self.shape.axes() else {
+            panic!("{what} is {}, expected two axes", self.shape)
+        };
+        [rows, columns]
+    }
+
     /// Copies the floats to the host, waiting for all that came before.
     pub fn to_f32(&self) -> Vec<f32> {
         self.device.read_f32(&self.buffer)

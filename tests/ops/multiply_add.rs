@@ -41,7 +41,8 @@ fn devices_match_twin() {
             for rounds in [0, 1, 3, 100] {
                 let x = normal(n, 2);
                 let context = format!("{device:?} [{n}], {rounds} rounds");
-                assert_close(&on_device(&device, &x, rounds), &judge(&x, rounds), 1e-6, &context);
+                // An error of a step shrinks by a sixteenth in each that follows: 16 steps of two roundings.
+                assert_close(&on_device(&device, &x, rounds), &judge(&x, rounds), 2e-6, &context);
             }
         }
     }

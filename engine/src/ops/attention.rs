@@ -47,7 +47,7 @@ macro_rules! run {
 /// Flows to `q`, `k` and `v`. Keeps them, `y`, and one float per row and head.
 ///
 /// # Panics
-/// If shapes do not fit, or D is no multiple of 4 from 4 to 128.
+/// If shapes do not fit, T or S is 0, or D is no multiple of 4 from 4 to 128.
 ///
 /// # Source
 /// Vaswani et al. 2017, arXiv:1706.03762, eq. 1. Kernels `shaders/attention.wgsl`, `shaders/attention_backward.wgsl`.
@@ -68,6 +68,12 @@ pub fn attention(
     assert!(
         width % 4 == 0 && (4..=128).contains(&width),
         "attention: a head has {width} channels, expected a multiple of 4 up to 128"
+    );
+    assert!(
+        queries > 0 && keys > 0,
+        "attention: q is {} and k {}, expected a token in each",
+        q.shape(),
+        k.shape()
     );
     visibility.expect_fit("attention", batch, queries, keys);
 

@@ -63,7 +63,7 @@ impl Pairs {
     ) -> Self {
         let Contrastive { temperature, candidate_ids, log_scale, .. } = *options;
         assert!(temperature > 0.0, "contrastive: temperature is {temperature}, expected above 0");
-        let (_, width) = passages.shape().rows_and_last();
+        let [_, width] = passages.expect_matrix("contrastive: passages");
         let (rows, candidates) = (targets.rows(), targets.class_count());
         passages.expect_shape("contrastive: passages", &[candidates, width]);
         queries.expect_shape("contrastive: queries", &[rows, width]);

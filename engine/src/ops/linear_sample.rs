@@ -42,9 +42,8 @@ fn in_chunks(
     sampling: &Sampling,
     chunk_bytes: u64,
 ) -> Tensor {
-    let (vocabulary, width) = weight.shape().rows_and_last();
-    let (rows, _) = hidden.shape().rows_and_last();
-    weight.expect_shape("linear_sample: weight", &[vocabulary, width]);
+    let [vocabulary, width] = weight.expect_matrix("linear_sample: weight");
+    let [rows, _] = hidden.expect_matrix("linear_sample: hidden");
     hidden.expect_shape("linear_sample: hidden", &[rows, width]);
     if let Some(bias) = bias {
         bias.expect_shape("linear_sample: bias", &[vocabulary]);

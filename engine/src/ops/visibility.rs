@@ -76,7 +76,10 @@ impl Visibility {
         if let Some(lengths) = &self.lengths {
             lengths.expect_shape(&format!("{op}: lengths"), &[batch]);
             let longest = self.longest;
-            assert!(longest as usize <= keys, "{op}: a length is {longest}, there are {keys} keys");
+            assert!(
+                longest as usize <= keys,
+                "{op}: a length is {longest}, expected at most the {keys} keys"
+            );
         }
         if let Some(bits) = &self.bits {
             bits.expect_shape(&format!("{op}: bits"), &[batch, queries, keys.div_ceil(32)]);

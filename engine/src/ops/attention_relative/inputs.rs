@@ -51,7 +51,12 @@ impl Inputs {
         let keys = *k.shape().axes().get(1).unwrap_or(&0);
         k.expect_shape("attention_relative: k", &[batch, keys, heads, width]);
         v.expect_shape("attention_relative: v", &[batch, keys, heads, width]);
-        assert!(keys > 0, "attention_relative: k is {}, expected keys", k.shape());
+        assert!(
+            queries > 0 && keys > 0,
+            "attention_relative: q is {} and k {}, expected a token in each",
+            q.shape(),
+            k.shape()
+        );
         assert!(
             width % 4 == 0 && (4..=128).contains(&width),
             "attention_relative: a head has {width} channels, expected a multiple of 4 up to 128"
@@ -93,8 +98,8 @@ impl Inputs {
             some_distances: (tokens + keys) as u32,
         };
         let (segment_inputs, slopes) = segments.map(|it| SegmentInputs::new(q, it, keys)).unzip();
-        // What is absent is never read; any buffer may stand in its place.
-        let any = q.buffer();
+        // What is absent is never read; anything may stand in its place.
+        let any = device.buffer(2);
         let or_any =
             |tensor: Option<&Tensor>| tensor.map_or_else(|| any.clone(), |it| it.buffer().clone());
         let words = batch * queries * (2 + 4 * keys.div_ceil(32) + heads) + 4;
@@ -108,7 +113,7 @@ impl Inputs {
                 places: &or_any(*places),
                 query_segments: &or_any(segments.map(|it| it.of_queries)),
                 key_segments: &or_any(segments.map(|it| it.of_keys)),
-                slopes: slopes.as_ref().unwrap_or(any),
+                slopes: slopes.as_ref().unwrap_or(&any),
                 key: &or_any(dropout.map(|it| &it.key)),
                 packed: &mut notes,
             },
