@@ -39,7 +39,7 @@ impl Session {
     /// Opens the folder `out` for a new run, or with `resume` to go on from its newest checkpoint.
     ///
     /// # Errors
-    /// As [`RunFolder::create`] and [`RunFolder::resume`].
+    /// As [`RunFolder::create`], or as [`RunFolder::resume`] and [`RunFolder::latest_checkpoint`].
     pub fn open(out: &Path, resume: bool, verbosity: Verbosity) -> Result<Self, Error> {
         let run = if resume { RunFolder::resume(out)? } else { RunFolder::create(out)? };
         let checkpoint = if resume { run.latest_checkpoint()? } else { None };

@@ -169,8 +169,30 @@ fn a_truncated_checkpoint_is_passed_over() {
     world.succeed(&format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out whole"));
     world.copy("whole", "damaged");
     truncate(&world.path("damaged/checkpoints/step-8/optimizer.safetensors"));
-    world.succeed(&resume("damaged"));
+    let told = world.succeed("pretrain --out damaged --resume").stderr;
+    let warning = told.lines().find(|line| line.starts_with("warning: ")).unwrap_or_default();
+    assert!(warning.contains("step-8") && warning.contains("100 bytes"), "{told}");
+    assert!(told.lines().any(|line| line == "resuming after step 4"), "{told}");
     assert_equal(&world.path("whole"), &world.path("damaged"), 8);
+}
+
+#[test]
+fn a_run_without_an_intact_checkpoint_is_not_begun_anew() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out run"));
+    for step in [4, 8] {
+        truncate(&world.path(&format!("run/checkpoints/step-{step}/optimizer.safetensors")));
+    }
+    let ended = world.run(&resume("run"));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let is_one_line = ended.stderr.starts_with("error: ") && ended.stderr.lines().count() == 1;
+    assert!(
+        is_one_line && ended.stderr.contains("expected an intact checkpoint"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(checkpoints(&world.path("run")), [4, 8]);
+    assert_eq!(super::runs::last_step(&world.path("run")), 8, "the metrics are whole");
 }
 
 fn resume(out: &str) -> String {
