@@ -120,7 +120,7 @@ impl Session {
         recipe.finish()?;
         let path = self.run.recipe();
         if self.checkpoint.is_some() && path.exists() {
-            recipe.continues(&path, &["objective", "seed", "precision", "optimizer"])?;
+            recipe.continues(&path, &["objective", "seed", "precision", "optimizer", "layout"])?;
         }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
         atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))

@@ -60,6 +60,24 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     }
 }
 
+/// Where documents end decides which rows there are, so a resumed run reads them as before.
+#[test]
+fn a_run_on_paragraphs_goes_on_with_paragraphs() {
+    let world = World::new();
+    let text = world.read("text.txt").replace('\n', "\n\n").replace(" number", "\nnumber");
+    world.write("paragraphs.txt", &text);
+    let of_paragraphs = PRETRAIN.replace("text.txt", "paragraphs.txt");
+    let command = format!("{of_paragraphs} --objective mlm --layout paragraphs");
+    world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out whole"));
+    world.copy("whole", "killed");
+    std::fs::remove_dir_all(world.path("killed/checkpoints/step-6")).expect("it was written");
+    let refused = world.run(&format!("{} --layout lines", resume("killed")));
+    let expected = "expected `layout` to stay \"paragraphs\", found \"lines\"";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("whole"), &world.path("killed"), 6);
+}
+
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
     const STEPS: u64 = 300; // 20 epochs, a second or so
