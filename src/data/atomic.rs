@@ -21,7 +21,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_file_with(path, |file| file.write_all(bytes))
 }
 
-/// Replaces the file at `path` by what `fill` writes.
+/// Replaces the file at `path` by what `fill` writes. A link is followed: the file it leads to is replaced. What is no file
+/// (`/dev/null`, a pipe) stays what it is and takes the bytes as they come.
 ///
 /// # Errors
 /// Whatever `fill` or the file system answers, with `path` in the message. The old content of `path` is
@@ -30,13 +31,21 @@ pub fn write_file_with(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    // Not `drop`: a failed flush, such as on a full disk, must be seen.
+    let filled = |file: File| {
+        let mut file = BufWriter::with_capacity(1 << 18, file);
+        fill(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)
+    };
+    if is_special(path) {
+        let opened = File::options().write(true).open(path);
+        return opened.and_then(filled).map(drop).map_err(naming(path));
+    }
+    let path = &followed(path);
     recover(path)?;
     let temporary = temporary_sibling(path)?;
     let written = (|| {
-        let mut file = BufWriter::with_capacity(1 << 18, File::create_new(&temporary)?);
-        fill(&mut file)?;
-        // Not `drop`: a failed flush or sync, such as a full disk, must be seen.
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        filled(File::create_new(&temporary)?)?.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_directory(parent_of(path))
     })();
@@ -45,6 +54,11 @@ pub fn write_file_with(
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(naming(path))
+}
+
+/// Does something stand at `path` that is no file: a device, a pipe, a directory?
+pub fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
 /// Replaces the directory at `path` by what `fill` puts into the empty directory it is handed.
@@ -196,6 +210,11 @@ fn sync_directory(directory: &Path) -> io::Result<()> {
 fn remove(path: &Path) -> io::Result<()> {
     let removed = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
     removed.map_err(naming(path))
+}
+
+/// Where the link at `path` leads, or `path` itself.
+fn followed(path: &Path) -> PathBuf {
+    if path.is_symlink() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() }
 }
 
 /// The directory that holds `path`: `.` for a bare name.
