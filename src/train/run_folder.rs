@@ -142,6 +142,15 @@ impl RunFolder {
         self.checkpoints().join(format!("step-{step}"))
     }
 
+    /// Replaces the recipe.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the former recipe is then still in place.
+    pub fn write_recipe(&self, text: &str) -> Result<(), Error> {
+        let path = self.recipe();
+        atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
+    }
+
     /// Replaces `model/` by what `fill` writes into the directory it is handed.
     ///
     /// # Errors

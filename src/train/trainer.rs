@@ -74,6 +74,16 @@ impl<'a, O: Objective> Hooks<'a, O> {
     }
 }
 
+/// Where a run lives, and what it begins with.
+pub struct Place<'a> {
+    /// The run's folder.
+    pub run: &'a RunFolder,
+    /// What to go on from.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// The text of `recipe.toml`.
+    pub recipe: &'a str,
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -141,15 +151,15 @@ struct Pending {
     state: Readback,
 }
 
-/// Trains `objective` in `run`, from `checkpoint` on if there is one.
+/// Trains `objective` in the folder of `place`, from its checkpoint on if there is one.
 ///
 /// # Errors
-/// [`TrainError`]; what was written before stays intact.
+/// [`TrainError`]; what was written before stays intact. A run that cannot go on from its checkpoint is left as it was.
 pub fn train<O: Objective>(
     objective: &mut O,
     hooks: Hooks<'_, O>,
     plan: &Plan,
-    place: (&RunFolder, Option<&Checkpoint>),
+    place: Place<'_>,
     verbosity: Verbosity,
 ) -> Result<Outcome, TrainError> {
     TRAINING.store(true, Ordering::Relaxed);
@@ -162,7 +172,7 @@ fn take_steps<O: Objective>(
     objective: &mut O,
     mut hooks: Hooks<'_, O>,
     plan: &Plan,
-    (run, checkpoint): (&RunFolder, Option<&Checkpoint>),
+    Place { run, checkpoint, recipe }: Place<'_>,
     verbosity: Verbosity,
 ) -> Result<Outcome, TrainError> {
     let device = objective.weights().device().clone();
@@ -173,10 +183,11 @@ fn take_steps<O: Objective>(
     let mut optimizer = AdamW::new(&device, layout, plan.optimizer);
     let start = checkpoint.map_or(0, |checkpoint| checkpoint.step);
     if let Some(checkpoint) = checkpoint {
-        run.rewind(start)?;
         state::restore(&checkpoint.path, plan.seed, objective.weights_mut(), &mut optimizer)?;
         state::restore_carried(&checkpoint.path, objective)?;
+        run.rewind(start)?;
     }
+    run.write_recipe(recipe)?;
     let mut log = Log::open(run, plan, start, verbosity)?;
     if start >= plan.steps {
         // The kill came after the last checkpoint, perhaps before the model was written.

@@ -60,6 +60,27 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     }
 }
 
+/// The advice to leave a setting as it was holds only where the run still knows it.
+#[test]
+fn a_resume_that_is_refused_changes_nothing() {
+    let world = World::new();
+    let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let walk = format!("{of_xlnet} --objective xlnet {XLNET_WALK} --steps 6 --save-every 4");
+    world.succeed(&format!("{walk} --eval-every 1 --out whole"));
+    world.copy("whole", "killed");
+    std::fs::remove_dir_all(world.path("killed/checkpoints/step-6")).expect("it was written");
+    let before = (world.read("killed/recipe.toml"), world.read("killed/metrics.jsonl"));
+    for change in ["--batch-size 4", "--config other.json"] {
+        world.write("other.json", &world.read("xlnet.json").replace("16", "32"));
+        let refused = world.run(&format!("{} {change}", resume("killed")));
+        assert_eq!(refused.code, Some(1), "{change}: {}", refused.stderr);
+        let after = (world.read("killed/recipe.toml"), world.read("killed/metrics.jsonl"));
+        assert!(after == before, "{change} changed the run\n{}", after.0);
+    }
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("whole"), &world.path("killed"), 6);
+}
+
 /// Where documents end decides which rows there are, so a resumed run reads them as before.
 #[test]
 fn a_run_on_paragraphs_goes_on_with_paragraphs() {
