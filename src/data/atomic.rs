@@ -56,6 +56,18 @@ pub fn write_file_with(
     written.map_err(naming(path))
 }
 
+/// Removes the file that [`write_file`] would replace, if there is one; a link to it stays.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    let path = &followed(path);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(naming(path)(error)),
+        _ => Ok(()),
+    }
+}
+
 /// Does something stand at `path` that is no file: a device, a pipe, a directory?
 pub fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|found| !found.is_file())
