@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, Values, serialize};
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::text::{TextLayout, documents};
@@ -50,6 +51,7 @@ const LONGEST: [usize; 2] = [64, 256];
 const SHORTEST: usize = 3;
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     let query = args.kind == "query";
     let (ids, texts) = read(&args.input, query)?;
     if texts.is_empty() {

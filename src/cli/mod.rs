@@ -12,6 +12,7 @@ mod global;
 mod grad;
 mod input;
 mod messages;
+mod output;
 mod predict;
 mod prepare;
 mod pretrain;

@@ -56,6 +56,22 @@ pub fn write_file_with(
     written.map_err(naming(path))
 }
 
+/// Checks that [`write_file`] could begin: there is a folder for `path` that takes files.
+///
+/// # Errors
+/// What is in the way. Nothing is left behind.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is there"));
+    }
+    if is_special(path) {
+        return Ok(()); // to open a pipe would wait for its reader
+    }
+    let temporary = temporary_sibling(&followed(path))?;
+    File::create_new(&temporary)?;
+    fs::remove_file(&temporary)
+}
+
 /// Removes the file that [`write_file`] would replace, if there is one; a link to it stays.
 ///
 /// # Errors
@@ -230,7 +246,7 @@ fn followed(path: &Path) -> PathBuf {
 }
 
 /// The directory that holds `path`: `.` for a bare name.
-fn parent_of(path: &Path) -> &Path {
+pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
