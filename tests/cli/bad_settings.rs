@@ -192,6 +192,11 @@ fn wrong_usage_exits_with_2() {
         ("finetune --out run --objective mlm", "contrastive"),
         ("encode --model m --input t --out o --kind answer", "query, passage"),
         ("encode --model m --input t --out o --precision f8", "f8"),
+        ("prepare --input t --tokenizer t --max-length 2 --out o", "2 is not in 3.."),
+        ("prepare --input t --tokenizer t --max-length 0 --out o", "0 is not in 3.."),
+        ("pretrain --out run --steps 9223372036854775808", "..=9223372036854775807"),
+        ("pretrain --out run --save-every 9223372036854775808", "..=9223372036854775807"),
+        ("pretrain --out run --seed 18446744073709551615", "..=9223372036854775807"),
         ("pretrian --out run", "pretrain"),
         ("pretrain --out run --no-such-flag", "--no-such-flag"),
     ] {
