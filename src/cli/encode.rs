@@ -34,7 +34,8 @@ pub struct Args {
     /// What of a BEIR folder to encode, and as what a model that tells them apart takes the texts.
     #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
     kind: String,
-    /// Tokens of the longest text; longer ones lose their end. Without it what the model was fine-tuned with.
+    /// Tokens of the longest text; longer ones lose their end. Without it what the model's directory says: for late
+    /// interaction a length of queries and one of passages, else that of passages, for queries too.
     #[arg(long, value_name = "T")]
     max_length: Option<usize>,
     /// Texts encoded together.
@@ -45,7 +46,7 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Tokens of the longest query and of the longest passage, where neither the user nor the model says.
+/// Tokens of the longest query and of the longest passage, where neither the user nor the model's directory says.
 const LONGEST: [usize; 2] = [64, 256];
 /// Tokens of a text at least: [CLS], one of its own and [SEP].
 const SHORTEST: usize = 3;
