@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::world::World;
+use super::world::{PRETRAIN, World};
 
 /// A folder `demo` that is done, with a model that knows words but no code.
 fn done() -> World {
@@ -31,6 +31,26 @@ fn done() -> World {
 }
 
 const ASK: &str = "demo --out demo --ask \"silver cloud\"";
+
+#[test]
+fn vectors_of_another_model_are_made_again() {
+    let world = done();
+    let vectors =
+        || std::fs::read(world.path("demo/items.safetensors")).expect("an answer keeps them");
+    world.succeed(ASK);
+    let (first, written) = (vectors(), modified(&world));
+    world.succeed(ASK);
+    assert!(first == vectors() && written == modified(&world), "they are made once");
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 2 --seed 7 --out other"));
+    world.copy("other/model", "demo/finetune/model");
+    world.succeed(ASK);
+    assert!(first != vectors(), "they are those of the former model");
+}
+
+fn modified(world: &World) -> std::time::SystemTime {
+    let found = std::fs::metadata(world.path("demo/items.safetensors"));
+    found.and_then(|found| found.modified()).expect("a file has a time")
+}
 
 #[test]
 fn an_answer_is_profiled_too() {
