@@ -290,12 +290,14 @@ struct Log {
     metrics: Metrics,
     progress: Progress,
     started: Instant,
+    /// Seconds of the sessions before this one, up to its checkpoint.
+    before: f64,
     tokens: u64,
     lost: u32,
 }
 
 impl Log {
-    /// Goes on counting tokens where the lines up to step `start` end.
+    /// Goes on counting tokens and seconds where the lines up to step `start` end.
     fn open(
         run: &RunFolder,
         plan: &Plan,
@@ -305,12 +307,13 @@ impl Log {
         let now = SystemTime::now();
         let known = run.metrics().exists();
         let before = if known { metrics::read(&run.metrics())? } else { Vec::new() };
-        let tokens = before.iter().rev().find_map(|record| record.get("tokens")).unwrap_or(0.0);
+        let last = |name| before.iter().rev().find_map(|record| record.get(name)).unwrap_or(0.0);
         Ok(Self {
             metrics: Metrics::open(&run.metrics(), &run.tensorboard(), start, now)?,
             progress: Progress::new(start, plan.steps, verbosity),
             started: Instant::now(),
-            tokens: tokens as u64,
+            before: last("seconds"),
+            tokens: last("tokens") as u64,
             lost: 0,
         })
     }
@@ -331,7 +334,7 @@ impl Log {
         self.tokens += pending.tokens;
         let mut record = Record::new(done)
             .with("tokens", self.tokens as f64)
-            .with("seconds", self.started.elapsed().as_secs_f64())
+            .with("seconds", self.before + self.started.elapsed().as_secs_f64())
             .with("learning_rate", pending.learning_rate)
             .with("gradient_norm", pending.state.f32()[0]);
         for (name, mean) in &means {

@@ -119,6 +119,19 @@ fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
 }
 
 #[test]
+fn seconds_go_on_where_the_run_goes_on() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 6 --save-every 4 --out run"));
+    std::fs::remove_dir_all(world.path("run/checkpoints/step-6")).expect("it was written");
+    let slower = world.read("run/metrics.jsonl").replace("\"seconds\":", "\"seconds\":1000");
+    world.write("run/metrics.jsonl", &slower);
+    world.succeed(&resume("run"));
+    let records = wgrad::train::metrics::read(&world.path("run/metrics.jsonl")).expect("whole");
+    let seconds: Vec<f64> = records.iter().filter_map(|record| record.get("seconds")).collect();
+    assert!(seconds.len() == 6 && seconds.is_sorted() && seconds[0] >= 1000.0, "{seconds:?}");
+}
+
+#[test]
 fn a_kill_after_the_last_checkpoint_costs_no_model() {
     let world = World::new();
     world.succeed(&format!("{PRETRAIN} --objective mlm --steps 4 --out run"));
