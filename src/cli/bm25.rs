@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::data::beir;
 use crate::retrieval::bm25::{Bm25, Parameters, prose};
@@ -34,6 +35,7 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     if args.top_k == 0 {
         return Err("--top-k is 0, expected 1 or more".into());
     }

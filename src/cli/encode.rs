@@ -1,11 +1,13 @@
 //! `wgrad encode`.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use wgrad_engine::Device;
 use wgrad_engine::file::{HostTensor, Values, serialize};
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::text::{TextLayout, documents};
@@ -32,7 +34,8 @@ pub struct Args {
     /// What of a BEIR folder to encode, and as what a model that tells them apart takes the texts.
     #[arg(long, value_parser = ["query", "passage"], default_value = "passage")]
     kind: String,
-    /// Tokens of the longest text; longer ones lose their end. Without it what the model was fine-tuned with.
+    /// Tokens of the longest text; longer ones lose their end. Without it what the model's directory says: for late
+    /// interaction a length of queries and one of passages, else that of passages, for queries too.
     #[arg(long, value_name = "T")]
     max_length: Option<usize>,
     /// Texts encoded together.
@@ -43,12 +46,13 @@ pub struct Args {
     out: PathBuf,
 }
 
-/// Tokens of the longest query and of the longest passage, where neither the user nor the model says.
+/// Tokens of the longest query and of the longest passage, where neither the user nor the model's directory says.
 const LONGEST: [usize; 2] = [64, 256];
 /// Tokens of a text at least: [CLS], one of its own and [SEP].
 const SHORTEST: usize = 3;
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     let query = args.kind == "query";
     let (ids, texts) = read(&args.input, query)?;
     if texts.is_empty() {
@@ -96,8 +100,7 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         }
     };
     bar.finish_and_clear();
-    atomic::write_file(&ids_path(&args.out), (ids.join("\n") + "\n").as_bytes())?;
-    atomic::write_file(&args.out, &serialize(&tensors))?;
+    write(&args.out, &ids, &serialize(&tensors))?;
     super::profile::finish(global, &device)?;
     let (texts, vectors, d) = (texts.len(), tensors["embeddings"].shape[0], width);
     if global.json {
@@ -166,9 +169,29 @@ fn expect_length(longest: usize, shortest: usize, limit: usize) -> Result<(), Fa
     Err(format!("--max-length is {longest}, expected {bounds}").into())
 }
 
-/// The file of ids beside a file of vectors: `e.safetensors` → `e.ids.txt`.
+/// The file of ids beside a file of vectors: `e.safetensors` → `e.ids.txt`, and `e.v1` → `e.v1.ids.txt`.
 pub fn ids_path(vectors: &Path) -> PathBuf {
-    vectors.with_extension("ids.txt")
+    if vectors.extension().is_some_and(|extension| extension == "safetensors") {
+        return vectors.with_extension("ids.txt");
+    }
+    let mut path = vectors.as_os_str().to_owned();
+    path.push(".ids.txt");
+    path.into()
+}
+
+/// Writes vectors and their ids. Former vectors go before the new ids come, so that a kill between leaves no vectors
+/// beside the ids of others. What is no file, such as `/dev/null`, gets no ids beside it.
+fn write(out: &Path, ids: &[String], vectors: &[u8]) -> std::io::Result<()> {
+    if atomic::is_special(out) {
+        return atomic::write_file(out, vectors);
+    }
+    let ids = ids.join("\n") + "\n";
+    atomic::write_file_with(out, |file| {
+        file.write_all(vectors)?;
+        file.flush()?;
+        atomic::remove_file(out)?;
+        atomic::write_file(&ids_path(out), ids.as_bytes())
+    })
 }
 
 fn read(input: &Path, query: bool) -> Result<(Vec<String>, Vec<String>), Failure> {

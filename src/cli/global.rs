@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 
+use clap::builder::RangedU64ValueParser;
 use wgrad_engine::Device;
 use wgrad_engine::device::{Format, Options, Selector, adapters};
 
@@ -15,7 +16,7 @@ pub struct Global {
     #[arg(long, global = true, env = "WGRAD_DEVICE", default_value = "auto", value_parser = selector)]
     pub device: Selector,
     /// Seed of everything drawn at random.
-    #[arg(long, global = true, value_name = "N", help_heading = "Global")]
+    #[arg(long, global = true, value_name = "N", help_heading = "Global", value_parser = of_recipe())]
     pub seed: Option<u64>,
     /// What training keeps activations in: f32, or mixed for f16 with f32 sums, weights and losses [default: f32].
     #[arg(long, global = true, value_parser = ["f32", "mixed"], hide_default_value = true)]
@@ -40,6 +41,11 @@ pub struct Global {
 
 /// The seed where none is given.
 pub const SEED: u64 = 42;
+
+/// The whole numbers that a recipe can hold: TOML's are signed.
+pub fn of_recipe() -> RangedU64ValueParser {
+    RangedU64ValueParser::new().range(..=i64::MAX as u64)
+}
 
 fn selector(text: &str) -> Result<Selector, Infallible> {
     text.parse()

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use wgrad_engine::file::{HostTensor, TensorFile, Values, serialize};
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::atomic;
@@ -37,6 +38,7 @@ pub struct Args {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     let mut recipe = Recipe::default();
     for assignment in &args.set {
         recipe.set(assignment)?;

@@ -11,6 +11,8 @@ mod finetune_others;
 mod global;
 mod grad;
 mod input;
+mod messages;
+mod output;
 mod predict;
 mod prepare;
 mod pretrain;
@@ -96,6 +98,7 @@ pub fn main() -> ExitCode {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    messages::show(arguments.global.quiet);
     quiet_thrown_errors();
     let handler = ctrlc::set_handler(|| {
         // The second Ctrl-C does not wait for the checkpoint; where nothing trains, nothing waits.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wgrad_models::labels::labels;
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::checkpoint::ModelDirectory;
 use crate::data::{Examples, Kind, Tokenizer, atomic};
@@ -42,6 +43,9 @@ const SHORTEST: usize = 5;
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     if args.batch_size == 0 {
         return Err("--batch-size is 0, expected 1 or more".into());
+    }
+    if let Some(out) = &args.out {
+        expect_writable("--out", out)?;
     }
     let directory = ModelDirectory::open(&args.model)?;
     let config = directory.config.clone();

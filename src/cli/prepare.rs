@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use clap::builder::RangedU64ValueParser;
+
 use super::input::Layout;
 use super::{Failure, Global};
 use crate::data::Tokenizer;
@@ -23,8 +25,8 @@ pub struct Args {
     /// The folder with tokenizer.json or vocab.txt.
     #[arg(long, value_name = "DIR")]
     tokenizer: PathBuf,
-    /// Tokens of the longest row, special tokens included.
-    #[arg(long, value_name = "T")]
+    /// Tokens of the longest row, special tokens included: 3 or more.
+    #[arg(long, value_name = "T", value_parser = RangedU64ValueParser::<usize>::new().range(3..))]
     max_length: usize,
     /// The folder that gets the tokens.
     #[arg(long, value_name = "DIR")]

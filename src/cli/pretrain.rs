@@ -32,9 +32,9 @@ pub struct Args {
     /// The folder with the tokenizer; that of --init if not given.
     #[arg(long, value_name = "DIR")]
     tokenizer: Option<PathBuf>,
-    /// Where a document ends in plain text.
-    #[arg(long, value_enum, default_value_t)]
-    layout: Layout,
+    /// Where a document ends in plain text [default: lines].
+    #[arg(long, value_enum)]
+    layout: Option<Layout>,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
@@ -43,10 +43,12 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     recipe.flag("objective", args.objective.clone());
     recipe.flag("config", text(&args.config));
     recipe.flag("tokenizer", text(&args.tokenizer));
+    recipe.flag("layout", args.layout.map(|layout| layout.name().to_string()));
     let data: String = recipe.required("data")?;
     let init: Option<String> = recipe.optional("init")?;
     let config: Option<String> = recipe.optional("config")?;
     let tokenizer: Option<String> = recipe.optional("tokenizer")?;
+    let layout = Layout::of_recipe(&mut recipe)?;
 
     let (start, own_tokenizer) = match (init, config) {
         (Some(init), _) => {
@@ -67,13 +69,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     let device = global.open()?;
     let session = args.training.session(global)?;
     let spinner = super::training::spinner(global);
-    let blocks = TokenBlocks::load(
-        Path::new(&data),
-        args.layout.into(),
-        &tokenizer,
-        max_length,
-        |progress| spinner.set_message(format!("reading: {} tokens", progress.tokens)),
-    )?;
+    let blocks =
+        TokenBlocks::load(Path::new(&data), layout.into(), &tokenizer, max_length, |progress| {
+            spinner.set_message(format!("reading: {} tokens", progress.tokens))
+        })?;
     spinner.finish_and_clear();
     let corpus = Corpus::new(tokenizer, Arc::new(blocks));
     let outcome = pretrain(&device, &mut recipe, &corpus, start, &session)?;

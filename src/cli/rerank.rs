@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::data::beir::{self, Entry};
 use crate::retrieval::rerank::CrossEncoder;
@@ -40,6 +41,7 @@ pub struct Args {
 const SHORTEST: usize = 5;
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     if args.top_k == 0 || args.batch_size == 0 {
         return Err("--top-k or --batch-size is 0, expected 1 or more".into());
     }

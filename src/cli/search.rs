@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use wgrad_engine::file::TensorFile;
 
 use super::encode::{INDICES, OFFSETS, VALUES, WORDS, ids_path};
+use super::output::expect_writable;
 use super::{Failure, Global};
 use crate::retrieval::hybrid::{self, Passages, Queries};
 use crate::retrieval::late::{self, TokenVectors};
@@ -53,6 +54,7 @@ impl Vectors {
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
+    expect_writable("--out", &args.out)?;
     let (passages, queries) = (read(&args.passages)?, read(&args.queries)?);
     if passages.width != queries.width {
         let (p, q) = (passages.width, queries.width);

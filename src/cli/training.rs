@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
+use super::global::of_recipe;
 use super::{Ending, Failure, Global};
 use crate::train::recipe::Recipe;
 use crate::train::session::Session;
@@ -28,16 +29,16 @@ pub struct TrainingArgs {
     #[arg(long)]
     pub resume: bool,
     /// Optimizer steps.
-    #[arg(long, value_name = "N", conflicts_with = "epochs")]
+    #[arg(long, value_name = "N", value_parser = of_recipe(), conflicts_with = "epochs")]
     pub steps: Option<u64>,
     /// Passes over the data, in place of steps.
     #[arg(long, value_name = "N")]
     pub epochs: Option<f64>,
     /// Rows (or queries, or documents of two spans) of a batch.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = of_recipe())]
     pub batch_size: Option<u64>,
     /// Tokens of the longest row.
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", value_parser = of_recipe())]
     pub max_length: Option<u64>,
     /// How a step follows from the gradient; LAMB scales it to each tensor, for large batches.
     #[arg(long, value_parser = ["adamw", "lamb"])]
@@ -49,10 +50,10 @@ pub struct TrainingArgs {
     #[arg(long, value_name = "N")]
     pub warmup: Option<f64>,
     /// Steps between checkpoints.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = of_recipe())]
     pub save_every: Option<u64>,
     /// Steps between evaluations.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = of_recipe())]
     pub eval_every: Option<u64>,
     /// A setting of the objective; may be repeated.
     #[arg(long = "set", value_name = "KEY=VALUE")]

@@ -21,7 +21,8 @@ pub fn write_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_file_with(path, |file| file.write_all(bytes))
 }
 
-/// Replaces the file at `path` by what `fill` writes.
+/// Replaces the file at `path` by what `fill` writes. A link is followed: the file it leads to is replaced. What is no file
+/// (`/dev/null`, a pipe) stays what it is and takes the bytes as they come.
 ///
 /// # Errors
 /// Whatever `fill` or the file system answers, with `path` in the message. The old content of `path` is
@@ -30,13 +31,21 @@ pub fn write_file_with(
     path: &Path,
     fill: impl FnOnce(&mut BufWriter<File>) -> io::Result<()>,
 ) -> io::Result<()> {
+    // Not `drop`: a failed flush, such as on a full disk, must be seen.
+    let filled = |file: File| {
+        let mut file = BufWriter::with_capacity(1 << 18, file);
+        fill(&mut file)?;
+        file.into_inner().map_err(io::IntoInnerError::into_error)
+    };
+    if is_special(path) {
+        let opened = File::options().write(true).open(path);
+        return opened.and_then(filled).map(drop).map_err(naming(path));
+    }
+    let path = &followed(path);
     recover(path)?;
     let temporary = temporary_sibling(path)?;
     let written = (|| {
-        let mut file = BufWriter::with_capacity(1 << 18, File::create_new(&temporary)?);
-        fill(&mut file)?;
-        // Not `drop`: a failed flush or sync, such as a full disk, must be seen.
-        file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+        filled(File::create_new(&temporary)?)?.sync_all()?;
         fs::rename(&temporary, path)?;
         sync_directory(parent_of(path))
     })();
@@ -45,6 +54,39 @@ pub fn write_file_with(
         let _ = fs::remove_file(&temporary);
     }
     written.map_err(naming(path))
+}
+
+/// Checks that [`write_file`] could begin: there is a folder for `path` that takes files.
+///
+/// # Errors
+/// What is in the way. Nothing is left behind.
+pub fn check_writable(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Err(io::Error::new(io::ErrorKind::IsADirectory, "a folder is there"));
+    }
+    if is_special(path) {
+        return Ok(()); // to open a pipe would wait for its reader
+    }
+    let temporary = temporary_sibling(&followed(path))?;
+    File::create_new(&temporary)?;
+    fs::remove_file(&temporary)
+}
+
+/// Removes the file that [`write_file`] would replace, if there is one; a link to it stays.
+///
+/// # Errors
+/// If the file system refuses.
+pub fn remove_file(path: &Path) -> io::Result<()> {
+    let path = &followed(path);
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(naming(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Does something stand at `path` that is no file: a device, a pipe, a directory?
+pub fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| !found.is_file())
 }
 
 /// Replaces the directory at `path` by what `fill` puts into the empty directory it is handed.
@@ -198,8 +240,13 @@ fn remove(path: &Path) -> io::Result<()> {
     removed.map_err(naming(path))
 }
 
+/// Where the link at `path` leads, or `path` itself.
+fn followed(path: &Path) -> PathBuf {
+    if path.is_symlink() { fs::canonicalize(path).unwrap_or(path.into()) } else { path.into() }
+}
+
 /// The directory that holds `path`: `.` for a bare name.
-fn parent_of(path: &Path) -> &Path {
+pub(crate) fn parent_of(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),

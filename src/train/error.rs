@@ -46,6 +46,17 @@ pub enum Error {
         /// What is there instead.
         found: String,
     },
+    /// A run was to be continued, and each of its checkpoints is damaged.
+    #[error(
+        "{}: expected an intact checkpoint to resume from, found {found}; put a whole one back from a copy, or start another run with another --out (nothing was removed)",
+        path.display()
+    )]
+    Damaged {
+        /// The folder of the checkpoints.
+        path: PathBuf,
+        /// What is wrong with each.
+        found: String,
+    },
     /// A line of a text file cannot be read.
     #[error("{}:{line}: {problem}", path.display())]
     Malformed {

@@ -1,6 +1,7 @@
 //! What a run measured, one JSON object a line, and the same numbers for TensorBoard.
 //!
-//! A training line is `{"step":…,"tokens":…,"seconds":…,"learning_rate":…,"loss":…,"loss_encoder":…}`.
+//! A training line is `{"step":…,"tokens":…,"seconds":…,"learning_rate":…,"loss":…,"loss_encoder":…}`. Tokens and seconds
+//! are those of all steps so far, those of earlier sessions included where a run was resumed.
 //! An evaluation line has the step and what was evaluated: `{"step":…,"heldout_loss":…,"heldout_loss_encoder":…}`
 //! or `{"step":…,"probe_mrr@10":…}`. A value that is not finite is `null`.
 //!

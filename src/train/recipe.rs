@@ -29,6 +29,9 @@ struct Entry {
     source: Source,
 }
 
+/// Settings that say one thing in two ways: a flag or `--set` of one takes the place of the other in the file.
+const PAIRS: [[&str; 2]; 2] = [["steps", "epochs"], ["init", "config"]];
+
 /// Where a setting comes from, as an error names it.
 #[derive(Clone, Debug, PartialEq)]
 enum Source {
@@ -78,11 +81,12 @@ impl Recipe {
         Ok(recipe)
     }
 
-    /// Overrides `key` by the value of a flag, if the flag was given.
+    /// Overrides `key` by the value of a flag, if the flag was given, and takes the key away that says the same otherwise:
+    /// `--steps` also beats `epochs` of the file.
     pub fn flag<T: Setting>(&mut self, key: &str, value: Option<T>) {
         if let Some(value) = value {
             let entry = Entry { value: value.to_toml(), source: Source::Flag };
-            self.entries.insert(normalized(key), entry);
+            self.replace(normalized(key), entry);
         }
     }
 
@@ -104,7 +108,7 @@ impl Recipe {
             Some(value) => value,
             None => Value::String(text.to_string()),
         };
-        self.entries.insert(key, Entry { value, source: Source::Set(text.to_string()) });
+        self.replace(key, Entry { value, source: Source::Set(text.to_string()) });
         Ok(())
     }
 
@@ -245,6 +249,17 @@ impl Recipe {
             text.push_str(&format!("{key} = {value}{note}\n"));
         }
         text
+    }
+
+    fn replace(&mut self, key: String, entry: Entry) {
+        for [one, other] in PAIRS {
+            if key == one {
+                self.entries.remove(other);
+            } else if key == other {
+                self.entries.remove(one);
+            }
+        }
+        self.entries.insert(key, entry);
     }
 
     /// Reads `key` where it is given, and notes that it was read.

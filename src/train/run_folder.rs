@@ -142,6 +142,15 @@ impl RunFolder {
         self.checkpoints().join(format!("step-{step}"))
     }
 
+    /// Replaces the recipe.
+    ///
+    /// # Errors
+    /// [`Error::Io`]; the former recipe is then still in place.
+    pub fn write_recipe(&self, text: &str) -> Result<(), Error> {
+        let path = self.recipe();
+        atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
+    }
+
     /// Replaces `model/` by what `fill` writes into the directory it is handed.
     ///
     /// # Errors
@@ -177,19 +186,30 @@ impl RunFolder {
         Ok(())
     }
 
-    /// Finds the newest intact checkpoint; `None` if there is none yet. Warns of each damaged one.
+    /// Finds the newest intact checkpoint; `None` if none was written yet. Warns of each damaged one that it passes over.
     ///
     /// # Errors
-    /// [`Error::Io`] if the folder cannot be listed.
+    /// [`Error::Damaged`] if there are checkpoints and none is intact, [`Error::Io`] if the folder cannot be listed.
     pub fn latest_checkpoint(&self) -> Result<Option<Checkpoint>, Error> {
         let listed = self.numbered_checkpoints();
+        let mut damages = Vec::new();
         for (step, path) in listed.map_err(Error::io(&self.root, "list the checkpoints"))? {
-            match damage(step, &path) {
-                None => return Ok(Some(Checkpoint { step, path })),
-                Some(damage) => log::warn!("ignored the checkpoint {}: {damage}", path.display()),
-            }
+            let Some(damage) = damage(step, &path) else {
+                for (path, damage) in damages {
+                    log::warn!("passed over the checkpoint {path}: {damage}");
+                }
+                return Ok(Some(Checkpoint { step, path }));
+            };
+            damages.push((path.display().to_string(), damage));
         }
-        Ok(None)
+        if damages.is_empty() {
+            return Ok(None);
+        }
+        let found = damages.iter().map(|(path, damage)| format!("{path}: {damage}"));
+        Err(Error::Damaged {
+            path: self.checkpoints(),
+            found: found.collect::<Vec<_>>().join("; "),
+        })
     }
 
     /// Brings the folder back to where it was after `step` steps, to go on from there: cuts later lines off

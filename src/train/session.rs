@@ -1,5 +1,6 @@
 //! Where a run lives and what it is to do: the run folder, the checkpoint it goes on from, the plan.
 
+use std::cell::OnceCell;
 use std::path::Path;
 
 use wgrad_engine::device::Format;
@@ -11,8 +12,7 @@ use super::Error;
 use super::progress::Verbosity;
 use super::recipe::Recipe;
 use super::run_folder::{Checkpoint, RunFolder};
-use super::trainer::Plan;
-use crate::data::atomic;
+use super::trainer::{Place, Plan};
 
 /// Tokens of the longest row, where nothing else is asked for and the model has as many positions.
 const MAX_LENGTH: usize = 128;
@@ -31,6 +31,7 @@ pub fn max_length(recipe: &mut Recipe, config: &Config) -> Result<usize, Error> 
 pub struct Session {
     run: RunFolder,
     checkpoint: Option<Checkpoint>,
+    recipe: OnceCell<String>,
     /// How much a person sees.
     pub verbosity: Verbosity,
 }
@@ -39,7 +40,7 @@ impl Session {
     /// Opens the folder `out` for a new run, or with `resume` to go on from its newest checkpoint.
     ///
     /// # Errors
-    /// As [`RunFolder::create`] and [`RunFolder::resume`].
+    /// As [`RunFolder::create`], or as [`RunFolder::resume`] and [`RunFolder::latest_checkpoint`].
     pub fn open(out: &Path, resume: bool, verbosity: Verbosity) -> Result<Self, Error> {
         let run = if resume { RunFolder::resume(out)? } else { RunFolder::create(out)? };
         let checkpoint = if resume { run.latest_checkpoint()? } else { None };
@@ -49,12 +50,13 @@ impl Session {
                 None => run.rewind(0)?,
             }
         }
-        Ok(Self { run, checkpoint, verbosity })
+        Ok(Self { run, checkpoint, recipe: OnceCell::new(), verbosity })
     }
 
-    /// The folder, and the checkpoint to go on from.
-    pub fn place(&self) -> (&RunFolder, Option<&Checkpoint>) {
-        (&self.run, self.checkpoint.as_ref())
+    /// The folder, the checkpoint to go on from, and the recorded recipe.
+    pub fn place(&self) -> Place<'_> {
+        let recipe = self.recipe.get().expect("the recipe is recorded before training begins");
+        Place { run: &self.run, checkpoint: self.checkpoint.as_ref(), recipe }
     }
 
     /// Reads the settings that every objective shares; an epoch has `per_epoch` batches.
@@ -112,7 +114,7 @@ impl Session {
         })
     }
 
-    /// Checks that every key was read, and writes the recipe into the folder.
+    /// Checks that every key was read, and keeps the recipe for the folder: training writes it when it begins.
     ///
     /// # Errors
     /// [`Error::Setting`] for a key that nobody knows, or that a resumed run cannot change.
@@ -120,10 +122,11 @@ impl Session {
         recipe.finish()?;
         let path = self.run.recipe();
         if self.checkpoint.is_some() && path.exists() {
-            recipe.continues(&path, &["objective", "seed", "precision", "optimizer"])?;
+            recipe.continues(&path, &["objective", "seed", "precision", "optimizer", "layout"])?;
         }
         let text = recipe.to_toml("everything needed to run this again: wgrad … --recipe FILE");
-        atomic::write_file(&path, text.as_bytes()).map_err(Error::io(&path, "write the recipe"))
+        self.recipe.set(text).expect("a session records one recipe");
+        Ok(())
     }
 
     /// Tells which parameters a model directory did not have.

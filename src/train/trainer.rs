@@ -74,6 +74,16 @@ impl<'a, O: Objective> Hooks<'a, O> {
     }
 }
 
+/// Where a run lives, and what it begins with.
+pub struct Place<'a> {
+    /// The run's folder.
+    pub run: &'a RunFolder,
+    /// What to go on from.
+    pub checkpoint: Option<&'a Checkpoint>,
+    /// The text of `recipe.toml`.
+    pub recipe: &'a str,
+}
+
 /// How a run ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -141,15 +151,15 @@ struct Pending {
     state: Readback,
 }
 
-/// Trains `objective` in `run`, from `checkpoint` on if there is one.
+/// Trains `objective` in the folder of `place`, from its checkpoint on if there is one.
 ///
 /// # Errors
-/// [`TrainError`]; what was written before stays intact.
+/// [`TrainError`]; what was written before stays intact. A run that cannot go on from its checkpoint is left as it was.
 pub fn train<O: Objective>(
     objective: &mut O,
     hooks: Hooks<'_, O>,
     plan: &Plan,
-    place: (&RunFolder, Option<&Checkpoint>),
+    place: Place<'_>,
     verbosity: Verbosity,
 ) -> Result<Outcome, TrainError> {
     TRAINING.store(true, Ordering::Relaxed);
@@ -162,7 +172,7 @@ fn take_steps<O: Objective>(
     objective: &mut O,
     mut hooks: Hooks<'_, O>,
     plan: &Plan,
-    (run, checkpoint): (&RunFolder, Option<&Checkpoint>),
+    Place { run, checkpoint, recipe }: Place<'_>,
     verbosity: Verbosity,
 ) -> Result<Outcome, TrainError> {
     let device = objective.weights().device().clone();
@@ -173,10 +183,11 @@ fn take_steps<O: Objective>(
     let mut optimizer = AdamW::new(&device, layout, plan.optimizer);
     let start = checkpoint.map_or(0, |checkpoint| checkpoint.step);
     if let Some(checkpoint) = checkpoint {
-        run.rewind(start)?;
         state::restore(&checkpoint.path, plan.seed, objective.weights_mut(), &mut optimizer)?;
         state::restore_carried(&checkpoint.path, objective)?;
+        run.rewind(start)?;
     }
+    run.write_recipe(recipe)?;
     let mut log = Log::open(run, plan, start, verbosity)?;
     if start >= plan.steps {
         // The kill came after the last checkpoint, perhaps before the model was written.
@@ -279,12 +290,14 @@ struct Log {
     metrics: Metrics,
     progress: Progress,
     started: Instant,
+    /// Seconds of the sessions before this one, up to its checkpoint.
+    before: f64,
     tokens: u64,
     lost: u32,
 }
 
 impl Log {
-    /// Goes on counting tokens where the lines up to step `start` end.
+    /// Goes on counting tokens and seconds where the lines up to step `start` end.
     fn open(
         run: &RunFolder,
         plan: &Plan,
@@ -294,12 +307,13 @@ impl Log {
         let now = SystemTime::now();
         let known = run.metrics().exists();
         let before = if known { metrics::read(&run.metrics())? } else { Vec::new() };
-        let tokens = before.iter().rev().find_map(|record| record.get("tokens")).unwrap_or(0.0);
+        let last = |name| before.iter().rev().find_map(|record| record.get(name)).unwrap_or(0.0);
         Ok(Self {
             metrics: Metrics::open(&run.metrics(), &run.tensorboard(), start, now)?,
             progress: Progress::new(start, plan.steps, verbosity),
             started: Instant::now(),
-            tokens: tokens as u64,
+            before: last("seconds"),
+            tokens: last("tokens") as u64,
             lost: 0,
         })
     }
@@ -320,7 +334,7 @@ impl Log {
         self.tokens += pending.tokens;
         let mut record = Record::new(done)
             .with("tokens", self.tokens as f64)
-            .with("seconds", self.started.elapsed().as_secs_f64())
+            .with("seconds", self.before + self.started.elapsed().as_secs_f64())
             .with("learning_rate", pending.learning_rate)
             .with("gradient_norm", pending.state.f32()[0]);
         for (name, mean) in &means {

@@ -142,6 +142,34 @@ fn a_folder_with_a_run_is_not_overwritten() {
     assert!(changed.is_empty(), "{changed:?} changed");
 }
 
+/// The inputs do not exist either: whoever names the output looked at it first.
+#[test]
+fn an_output_that_cannot_be_written_is_found_before_the_work() {
+    let world = World::new();
+    for command in [
+        "encode --model nowhere --input nowhere",
+        "search --passages nowhere --queries nowhere",
+        "rerank --model nowhere --data nowhere --run nowhere",
+        "predict --model nowhere --data nowhere",
+        "grad --model nowhere --objective mlm --batch nowhere",
+        "bm25 --data nowhere",
+    ] {
+        for (out, expected) in [
+            ("missing/out", "the folder missing does not exist; make it first"),
+            ("text.txt/out", "text.txt is no folder"),
+            ("beir", "there is a folder of that name"),
+        ] {
+            let ended = world.run(&format!("{command} --out {out}"));
+            assert_eq!(ended.code, Some(1), "wgrad {command}\n{}", ended.stderr);
+            let begins = format!("error: --out {out}: expected a file that can be written, but ");
+            assert_eq!(ended.stderr, format!("{begins}{expected}\n"), "wgrad {command}");
+        }
+        let ended = world.run(&format!("{command} --out unwritten"));
+        assert!(ended.stderr.contains("nowhere"), "wgrad {command}\n{}", ended.stderr);
+        assert!(!world.path("unwritten").exists(), "wgrad {command} left a file");
+    }
+}
+
 #[test]
 fn an_unknown_device_is_named_with_those_there_are() {
     let world = World::new();
@@ -164,6 +192,11 @@ fn wrong_usage_exits_with_2() {
         ("finetune --out run --objective mlm", "contrastive"),
         ("encode --model m --input t --out o --kind answer", "query, passage"),
         ("encode --model m --input t --out o --precision f8", "f8"),
+        ("prepare --input t --tokenizer t --max-length 2 --out o", "2 is not in 3.."),
+        ("prepare --input t --tokenizer t --max-length 0 --out o", "0 is not in 3.."),
+        ("pretrain --out run --steps 9223372036854775808", "..=9223372036854775807"),
+        ("pretrain --out run --save-every 9223372036854775808", "..=9223372036854775807"),
+        ("pretrain --out run --seed 18446744073709551615", "..=9223372036854775807"),
         ("pretrian --out run", "pretrain"),
         ("pretrain --out run --no-such-flag", "--no-such-flag"),
     ] {

@@ -60,6 +60,45 @@ fn every_objective_goes_on_by_the_recipe_of_its_run() {
     }
 }
 
+/// The advice to leave a setting as it was holds only where the run still knows it.
+#[test]
+fn a_resume_that_is_refused_changes_nothing() {
+    let world = World::new();
+    let of_xlnet = PRETRAIN.replace("config.json", "xlnet.json");
+    let walk = format!("{of_xlnet} --objective xlnet {XLNET_WALK} --steps 6 --save-every 4");
+    world.succeed(&format!("{walk} --eval-every 1 --out whole"));
+    world.copy("whole", "killed");
+    std::fs::remove_dir_all(world.path("killed/checkpoints/step-6")).expect("it was written");
+    let before = (world.read("killed/recipe.toml"), world.read("killed/metrics.jsonl"));
+    for change in ["--batch-size 4", "--config other.json"] {
+        world.write("other.json", &world.read("xlnet.json").replace("16", "32"));
+        let refused = world.run(&format!("{} {change}", resume("killed")));
+        assert_eq!(refused.code, Some(1), "{change}: {}", refused.stderr);
+        let after = (world.read("killed/recipe.toml"), world.read("killed/metrics.jsonl"));
+        assert!(after == before, "{change} changed the run\n{}", after.0);
+    }
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("whole"), &world.path("killed"), 6);
+}
+
+/// Where documents end decides which rows there are, so a resumed run reads them as before.
+#[test]
+fn a_run_on_paragraphs_goes_on_with_paragraphs() {
+    let world = World::new();
+    let text = world.read("text.txt").replace('\n', "\n\n").replace(" number", "\nnumber");
+    world.write("paragraphs.txt", &text);
+    let of_paragraphs = PRETRAIN.replace("text.txt", "paragraphs.txt");
+    let command = format!("{of_paragraphs} --objective mlm --layout paragraphs");
+    world.succeed(&format!("{command} --steps 6 --save-every 4 --eval-every 1 --out whole"));
+    world.copy("whole", "killed");
+    std::fs::remove_dir_all(world.path("killed/checkpoints/step-6")).expect("it was written");
+    let refused = world.run(&format!("{} --layout lines", resume("killed")));
+    let expected = "expected `layout` to stay \"paragraphs\", found \"lines\"";
+    assert!(refused.stderr.contains(expected), "{}", refused.stderr);
+    world.succeed(&resume("killed"));
+    assert_equal(&world.path("whole"), &world.path("killed"), 6);
+}
+
 #[test]
 fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
     const STEPS: u64 = 300; // 20 epochs, a second or so
@@ -77,6 +116,19 @@ fn a_run_that_is_killed_again_and_again_ends_in_the_same_bytes() {
     }
     world.succeed(&resume("killed"));
     assert_equal(&world.path("whole"), &run, STEPS);
+}
+
+#[test]
+fn seconds_go_on_where_the_run_goes_on() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 6 --save-every 4 --out run"));
+    std::fs::remove_dir_all(world.path("run/checkpoints/step-6")).expect("it was written");
+    let slower = world.read("run/metrics.jsonl").replace("\"seconds\":", "\"seconds\":1000");
+    world.write("run/metrics.jsonl", &slower);
+    world.succeed(&resume("run"));
+    let records = wgrad::train::metrics::read(&world.path("run/metrics.jsonl")).expect("whole");
+    let seconds: Vec<f64> = records.iter().filter_map(|record| record.get("seconds")).collect();
+    assert!(seconds.len() == 6 && seconds.is_sorted() && seconds[0] >= 1000.0, "{seconds:?}");
 }
 
 #[test]
@@ -169,8 +221,30 @@ fn a_truncated_checkpoint_is_passed_over() {
     world.succeed(&format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out whole"));
     world.copy("whole", "damaged");
     truncate(&world.path("damaged/checkpoints/step-8/optimizer.safetensors"));
-    world.succeed(&resume("damaged"));
+    let told = world.succeed("pretrain --out damaged --resume").stderr;
+    let warning = told.lines().find(|line| line.starts_with("warning: ")).unwrap_or_default();
+    assert!(warning.contains("step-8") && warning.contains("100 bytes"), "{told}");
+    assert!(told.lines().any(|line| line == "resuming after step 4"), "{told}");
     assert_equal(&world.path("whole"), &world.path("damaged"), 8);
+}
+
+#[test]
+fn a_run_without_an_intact_checkpoint_is_not_begun_anew() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 8 --save-every 4 --out run"));
+    for step in [4, 8] {
+        truncate(&world.path(&format!("run/checkpoints/step-{step}/optimizer.safetensors")));
+    }
+    let ended = world.run(&resume("run"));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let is_one_line = ended.stderr.starts_with("error: ") && ended.stderr.lines().count() == 1;
+    assert!(
+        is_one_line && ended.stderr.contains("expected an intact checkpoint"),
+        "{}",
+        ended.stderr
+    );
+    assert_eq!(checkpoints(&world.path("run")), [4, 8]);
+    assert_eq!(super::runs::last_step(&world.path("run")), 8, "the metrics are whole");
 }
 
 fn resume(out: &str) -> String {

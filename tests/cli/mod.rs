@@ -6,6 +6,7 @@ mod bad_settings;
 mod checkpoints;
 mod colbert;
 mod cpt;
+mod demo;
 mod determinism;
 mod electra_files;
 mod gradient_cache;

@@ -171,6 +171,39 @@ fn texts_are_cut_where_they_were_in_training() {
     assert!(default != encoded("longer.safetensors", "--max-length 12"));
 }
 
+/// Passages and queries that differ in what stands after the point have each their own ids.
+#[test]
+fn ids_are_those_of_the_vectors_beside_them() {
+    let world = World::new();
+    world.pretrained("mlm", "mlm");
+    let encode = "encode --model mlm/model --input beir --quiet --kind";
+    for kind in ["passage", "query"] {
+        world.succeed(&format!("{encode} {kind} --out marco.{kind}"));
+    }
+    let first = |name: &str| world.read(name).lines().next().map(str::to_string);
+    assert_eq!(first("marco.passage.ids.txt").as_deref(), Some("d0"));
+    assert_eq!(first("marco.query.ids.txt").as_deref(), Some("q0"));
+    let search = "search --passages marco.passage --queries marco.query --top-k 3 --quiet";
+    world.succeed(&format!("{search} --out run.trec"));
+    assert!(world.read("run.trec").starts_with("q0 Q0 d"), "queries find passages");
+
+    #[cfg(unix)]
+    {
+        let before = std::fs::read(world.path("marco.passage")).expect("encode wrote it");
+        // One block of 512 or 1024 bytes: ids fit, vectors do not. Ignored, SIGXFSZ becomes an error of write().
+        let mut limited = std::process::Command::new("sh");
+        let script = "trap '' XFSZ; ulimit -f 1; exec \"$0\" \"$@\"";
+        limited.args(["-c", script, env!("CARGO_BIN_EXE_wgrad")]);
+        limited.args(format!("{encode} query --out marco.passage").split(' '));
+        limited.current_dir(world.path("")).env("WGRAD_DEVICE", "cpu");
+        let ended = super::world::Ended::of(&mut limited);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        assert!(before == std::fs::read(world.path("marco.passage")).expect("it is still there"));
+        assert_eq!(first("marco.passage.ids.txt").as_deref(), Some("d0"), "ids of other vectors");
+        world.succeed(&format!("{encode} query --out /dev/null"));
+    }
+}
+
 /// The lines of a run's metrics.
 fn metrics(world: &World, run: &str) -> Vec<Value> {
     let text = world.read(&format!("{run}/metrics.jsonl"));

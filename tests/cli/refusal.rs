@@ -7,7 +7,7 @@ use super::world::World;
 pub const OUT: &str = "--out refused/out";
 
 /// What a run folder may hold after a refusal: nothing that a person would take for a result.
-const HARMLESS: [&str; 2] = ["out/.lock", "out/recipe.toml"];
+const HARMLESS: [&str; 1] = ["out/.lock"];
 
 /// Checks that `wgrad LINE --out refused/out` fails with one `error:` line that holds every part of `expected`.
 #[track_caller]

@@ -55,6 +55,37 @@ fn an_error_names_the_path() {
     assert!(write_file(Path::new("/"), b"content").is_err());
 }
 
+#[cfg(unix)]
+#[test]
+fn a_link_is_followed_and_what_is_no_file_stays() {
+    use std::os::unix::fs::{FileTypeExt, symlink};
+
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir(at("disk")).and_then(|()| fs::write(at("disk/file"), "old")).expect("new");
+    symlink("disk/file", at("link")).expect("the folder is writable");
+    write_file(&at("link"), b"new").expect("the folder is writable");
+    assert!(at("link").is_symlink(), "the link stays");
+    assert_eq!(fs::read_to_string(at("disk/file")).expect("it leads there"), "new");
+    assert_eq!(names(&at("disk")), ["file"]);
+
+    let made = std::process::Command::new("mkfifo").arg(at("pipe")).status();
+    assert!(made.expect("mkfifo is part of Unix").success());
+    symlink("pipe", at("to_pipe")).expect("the folder is writable");
+    for name in ["pipe", "to_pipe"] {
+        let (pipe, reader) = (at(name), at(name));
+        let reader = std::thread::spawn(move || fs::read_to_string(reader).expect("a pipe"));
+        write_file(&pipe, b"through").expect("somebody reads");
+        assert_eq!(reader.join().expect("the reader ends"), "through", "{name}");
+        let is_pipe = fs::metadata(&pipe).expect("it is there").file_type().is_fifo();
+        assert!(is_pipe, "{name} is no pipe any more");
+    }
+    assert_eq!(names(folder.path()), ["disk", "link", "pipe", "to_pipe"]);
+
+    let error = write_file(&at("disk"), b"content").expect_err("a directory").to_string();
+    assert!(error.contains("disk: "), "{error}");
+}
+
 #[test]
 fn a_directory_is_replaced_as_a_whole() {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -27,6 +27,28 @@ fn set_beats_flag_beats_file_beats_default() {
 }
 
 #[test]
+fn a_flag_beats_what_says_the_same_by_another_key() {
+    let (_folder, path) = file("epochs = 2\nconfig = \"config.json\"\n");
+    let given = |change: fn(&mut Recipe)| {
+        let mut recipe = Recipe::from_file(&path).expect("it is TOML");
+        change(&mut recipe);
+        let numbers = ["steps", "epochs"].map(|key| recipe.optional::<u64>(key).expect("a number"));
+        let texts = ["init", "config"].map(|key| recipe.optional::<String>(key).expect("a text"));
+        (numbers, texts.map(|text| text.unwrap_or_default()))
+    };
+    let text = |init: &str, config: &str| [init.to_string(), config.to_string()];
+    let of_file = text("", "config.json");
+    assert_eq!(given(|_| {}), ([None, Some(2)], of_file.clone()));
+    assert_eq!(given(|r| r.flag("steps", None::<u64>)), ([None, Some(2)], of_file.clone()));
+    assert_eq!(given(|r| r.flag("steps", Some(5_u64))), ([Some(5), None], of_file.clone()));
+    assert_eq!(given(|r| r.flag("epochs", Some(5_u64))), ([None, Some(5)], of_file.clone()));
+    let set = |recipe: &mut Recipe| recipe.set("steps=5").expect("key=value");
+    assert_eq!(given(set), ([Some(5), None], of_file));
+    let init = |recipe: &mut Recipe| recipe.flag("init", Some("model".to_string()));
+    assert_eq!(given(init), ([None, Some(2)], text("model", "")));
+}
+
+#[test]
 fn every_type_reads_back_from_what_was_written() {
     let mut first = Recipe::default();
     first.flag("data", Some(vec!["a.txt".to_string(), "b \"c\".txt".to_string()]));

@@ -144,6 +144,22 @@ fn damaged_checkpoints_are_passed_over() {
 }
 
 #[test]
+fn a_run_whose_checkpoints_are_all_damaged_says_so_and_loses_none() {
+    let root = tempfile::tempdir().expect("a temporary folder");
+    let folder = RunFolder::create(root.path()).expect("an empty folder");
+    folder.save_checkpoint(1, payload("one")).expect("writable");
+    folder.save_checkpoint(2, payload("two")).expect("writable");
+    fs::remove_file(root.path().join("checkpoints/step-1/state")).expect("it was written");
+    fs::write(root.path().join("checkpoints/step-2/state"), "").expect("writable");
+    let error = folder.latest_checkpoint().expect_err("none is intact").to_string();
+    for part in ["step-1: state: ", "step-2: state has 0 bytes, expected 3", "--out"] {
+        assert!(error.contains(part), "expected {part:?} in {error:?}");
+    }
+    assert_eq!(error.lines().count(), 1);
+    assert_eq!(names(&root.path().join("checkpoints")), ["step-1", "step-2"]);
+}
+
+#[test]
 fn resuming_clears_what_a_kill_left_and_rewinds() {
     let root = tempfile::tempdir().expect("a temporary folder");
     let folder = RunFolder::create(root.path()).expect("an empty folder");

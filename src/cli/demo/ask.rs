@@ -73,7 +73,7 @@ fn read(path: &Path) -> Result<Vec<Item>, Failure> {
     text.lines().map(item).collect()
 }
 
-/// The vectors of all items, encoded once and kept beside the model.
+/// The vectors of all items, encoded once and kept beside the model; again where the model is newer.
 fn vectors(
     global: &Global,
     encoder: &Encoder,
@@ -81,7 +81,11 @@ fn vectors(
     items: &[Item],
 ) -> Result<Vec<f32>, Failure> {
     let path = place(out, "items.safetensors");
-    if let Ok(file) = TensorFile::open(&path) {
+    let written = |path: &Path| fs::metadata(path).and_then(|found| found.modified()).ok();
+    let model = written(&out.join("finetune/model/model.safetensors"));
+    if written(&path) > model
+        && let Ok(file) = TensorFile::open(&path)
+    {
         let (shape, values) = file.floats("embeddings")?;
         if shape == [items.len(), encoder.width()] {
             return Ok(values.to_vec());

@@ -53,10 +53,10 @@ pub fn run(global: &Global, args: &Args) -> Result<Ending, Failure> {
     }
     if let Some(question) = &args.ask {
         ask::answer(global, &device, &args.out, question, args.top_k)?;
-        return Ok(Ending::Done);
+    } else {
+        let results = results::read(&args.out).ok_or("the demo's results vanished while it ran")?;
+        results.print(global, &args.out, done.is_some());
     }
-    let results = results::read(&args.out).ok_or("the demo's results vanished while it ran")?;
-    results.print(global, &args.out, done.is_some());
     super::profile::finish(global, &device)?;
     Ok(Ending::Done)
 }

@@ -29,6 +29,7 @@ use crate::retrieval::metrics::{Queries, evaluate};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Qrels, Run};
 use crate::train::finetune::{Pairs, finetune};
+use crate::train::metrics;
 use crate::train::objective::{ContrastiveObjective, Objective, RetroMaeObjective};
 use crate::train::pretrain::{Corpus, Start, pretrain};
 use crate::train::recipe::Recipe;
@@ -75,27 +76,24 @@ pub fn run(global: &Global, device: &Device, args: &Args) -> Result<Option<Resul
     let pretrained = place(out, "pretrain");
     let finetuned = place(out, "finetune");
     let seconds = 60.0 * args.minutes;
-    let mut training = 0.0;
     if !done(&pretrained) {
         global.say("pre-training with RetroMAE: rebuild code from one vector");
         let started = Instant::now();
-        let budget = seconds * PRETRAINING;
+        let (budget, before) = (seconds * PRETRAINING, trained_before(&pretrained)?);
         if !pretrain_stage(global, device, (&data, &pretrained), &tokenizer, &config, budget)? {
             return Ok(None);
         }
-        training += started.elapsed().as_secs_f64();
-        mark_done(&pretrained, training)?;
+        mark_done(&pretrained, before + started.elapsed().as_secs_f64())?;
     }
     if !done(&finetuned) {
         global.say("fine-tuning: bring each comment close to its code, and away from other code");
         let started = Instant::now();
-        let budget = seconds * (1.0 - PRETRAINING);
+        let (budget, before) = (seconds * (1.0 - PRETRAINING), trained_before(&finetuned)?);
         let from = pretrained.join("model");
         if !finetune_stage(global, device, (&data, &finetuned), &tokenizer, &from, budget)? {
             return Ok(None);
         }
-        training = started.elapsed().as_secs_f64();
-        mark_done(&finetuned, training)?;
+        mark_done(&finetuned, before + started.elapsed().as_secs_f64())?;
     }
 
     global.say("measuring on the unseen crates");
@@ -290,6 +288,13 @@ fn seconds_a_step<O: Objective>(
 /// Steps that fit; the optimizer and the evaluations take about a quarter beside forward and backward.
 fn steps_in(seconds: f64, step: f64) -> u64 {
     ((seconds / (1.25 * step)) as u64).max(10)
+}
+
+/// Seconds that a run was trained for before it was stopped.
+fn trained_before(run: &Path) -> Result<f64, Failure> {
+    let path = run.join("metrics.jsonl");
+    let records = if path.exists() { metrics::read(&path)? } else { Vec::new() };
+    Ok(records.iter().rev().find_map(|record| record.get("seconds")).unwrap_or(0.0))
 }
 
 fn done(run: &Path) -> bool {
