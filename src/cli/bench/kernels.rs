@@ -8,6 +8,7 @@ use wgrad_engine::Device;
 use wgrad_engine::device::Profile;
 use wgrad_engine::testing::bench::{Case, MOST_ERROR, Roofline, Timing, time};
 
+use super::super::output::expect_writable;
 use super::super::profile::show;
 use super::{Failure, Global, budget, cases, page};
 use crate::data::atomic;
@@ -46,6 +47,9 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
                 format!("no case contains `{filter}`, expected e.g. --filter matmul").into()
             );
         }
+    }
+    if let Some(path) = &args.html {
+        expect_writable("--html", path)?;
     }
     let device = global.open()?;
     let is_profiled = global.profile.is_some();
