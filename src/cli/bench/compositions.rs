@@ -7,7 +7,7 @@ use wgrad_engine::Device;
 use wgrad_engine::testing::bench::{Timing, time};
 
 use super::super::profile;
-use super::pairs::{Pair, pairs};
+use super::pairs::{Pair, large_pairs, pairs};
 use super::{Failure, Global, budget};
 
 /// Measures what fusing saves.
@@ -16,12 +16,16 @@ use super::{Failure, Global, budget};
 Examples:
   wgrad bench compositions --device cpu
   wgrad bench compositions --filter contrastive --json
+  wgrad bench compositions --large --device cpu
 
 Each row is forward and backward, both sides in one run. Memory is what a step needs beside its inputs.")]
 pub struct Args {
     /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]
     filter: Option<String>,
+    /// Sizes that take minutes a step instead: contrastive over 65,536 pairs (16,384 on a software adapter).
+    #[arg(long)]
+    large: bool,
     /// Seconds to spend on each side of a row.
     #[arg(long, value_name = "SECONDS", default_value_t = 2.0)]
     seconds: f64,
@@ -39,7 +43,7 @@ struct Side {
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let budget = budget(args.seconds)?;
     let device = global.open()?;
-    let mut pairs = pairs(&device);
+    let mut pairs = if args.large { large_pairs(&device) } else { pairs(&device) };
     if let Some(filter) = &args.filter {
         pairs.retain(|pair| pair.name.contains(filter) || pair.shape.contains(filter));
         if pairs.is_empty() {

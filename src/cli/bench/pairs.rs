@@ -50,6 +50,11 @@ pub fn pairs(device: &Device) -> Vec<Pair> {
     pairs
 }
 
+/// Sizes that take minutes a step, and show what no matrix of all pairs would fit.
+pub fn large_pairs(device: &Device) -> Vec<Pair> {
+    vec![contrastive(if device.is_software() { [16_384, 128] } else { [65_536, 256] })]
+}
+
 fn leaf(device: &Device, shape: impl Into<wgrad_engine::Shape>, seed: u64) -> Tensor {
     let shape = shape.into();
     let values = normal(shape.elements(), seed);
