@@ -95,10 +95,8 @@ const TOLERANCE: f64 = 1e-5;
 
 #[test]
 fn devices_match_twins() {
-    for device in DEVICES.iter() {
-        for case in SHAPES {
-            Problem::new(case).check(device, TOLERANCE);
-        }
+    for case in SHAPES {
+        Problem::new(case).check(&DEVICES, TOLERANCE);
     }
 }
 
@@ -147,14 +145,12 @@ fn long_rows_in_several_chunks_match_twins() {
     }
 }
 
-/// More rows than a dispatch has groups along an axis, more items than a product has matrices.
+/// More notes than 65,535 groups of 64 lanes along an axis make, more items than a product has matrices, and several queries for
+/// a token.
 #[test]
 fn many_items_are_spread_over_the_grid() {
-    let case = Case { segments: true, ..Case::plain([5000, 1, 14, 1, 4]) };
-    let problem = Problem::new(case);
-    for device in DEVICES.iter() {
-        problem.check(device, TOLERANCE);
-    }
+    let case = Case { segments: true, picked: 128, ..Case::plain([4700, 1, 2, 1, 4]) };
+    Problem::new(case).check(&DEVICES, TOLERANCE);
 }
 
 #[test]

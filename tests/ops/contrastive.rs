@@ -8,18 +8,26 @@ mod rows;
 use wgrad_engine::ops::{self, Contrastive, Directions, Targets, contrastive};
 use wgrad_engine::params::{contrastive::Params, fused_loss};
 use wgrad_engine::reference::{contrastive as twin, fused_loss as mean};
-use wgrad_engine::testing::{assert_close, central_difference, devices, dot, normal64};
+use wgrad_engine::testing::{
+    assert_close, central_difference, devices, dot, normal64, relative_error, wide,
+};
 use wgrad_engine::{Device, Tensor};
 
 /// Queries, passages, width: one pair, odd groups, a tile and some, more passages than lanes.
 const SHAPES: [[usize; 3]; 4] = [[1, 1, 1], [3, 6, 5], [70, 70, 12], [4, 600, 16]];
 const TEMPERATURE: f32 = 0.3;
 
-/// The positive of each query: the first of its group; every fourth query does not count, nor do those that find none.
+/// The positive of each query: the first of its group. Every fourth query does not count; where there are several queries for a
+/// passage, the last of them does alone, so that those which count lie far apart.
 fn targets([queries, passages, _]: [usize; 3]) -> Vec<u32> {
-    let group = (passages / queries).max(1);
-    let counts = |query: usize| query % 4 != 3 && query < passages;
-    let target = |query| if counts(query) { (query * group) as u32 } else { Targets::IGNORE };
+    let [group, rivals] = [passages / queries, queries / passages].map(|count| count.max(1));
+    let counts = |query: usize| {
+        let choice = query / rivals;
+        query % rivals == rivals - 1 && choice % 4 != 3 && choice < passages
+    };
+    let target = |query: usize| {
+        if counts(query) { (query / rivals * group) as u32 } else { Targets::IGNORE }
+    };
     (0..queries).map(target).collect()
 }
 
@@ -170,20 +178,26 @@ fn backward_matches_finite_differences() {
 
 #[test]
 fn devices_match_twin() {
-    devices_match(&SHAPES, &KINDS);
+    devices_match(&SHAPES, &KINDS, 1.0);
 }
 
-/// More queries than a dispatch has groups in one dimension, and more passages than llvmpipe would loop over for one lane.
+/// More passages than llvmpipe would loop over for one lane; more queries than a chunk may have, in three chunks with a target
+/// each. Queries are short, so that all others have a part in each softmax.
 #[test]
 fn large_batches_are_whole() {
     let shapes = [[3, 70_001, 4], [130, 16_384, 4], [66_000, 3, 2]];
-    devices_match(&shapes, &[(true, Directions::Both)]);
+    devices_match(&shapes, &[(true, Directions::Both)], 0.125);
 }
 
-fn devices_match(shapes: &[[usize; 3]], kinds: &[(bool, Directions)]) {
+fn devices_match(shapes: &[[usize; 3]], kinds: &[(bool, Directions)], query_size: f64) {
     let devices = devices();
     for shape @ &[_, columns, width] in shapes {
-        let (inputs, ids) = (inputs(*shape, 2), ids(*shape));
+        let (mut inputs, ids, classes) = (inputs(*shape, 2), ids(*shape), targets(*shape));
+        inputs[0].iter_mut().for_each(|q| *q *= query_size);
+        let with_target = [
+            classes.iter().map(|&class| class != Targets::IGNORE).collect(),
+            (0..columns as u32).map(|passage| classes.contains(&passage)).collect::<Vec<bool>>(),
+        ];
         for &(has_ids, directions) in kinds {
             let (loss, gradients) =
                 expected(&inputs, has_ids.then_some(&ids[..]), directions, *shape);
@@ -198,7 +212,7 @@ fn devices_match(shapes: &[[usize; 3]], kinds: &[(bool, Directions)]) {
                     log_scale: Some(a),
                     directions,
                 };
-                let targets = Targets::new(device, &targets(*shape), columns);
+                let targets = Targets::new(device, &classes, columns);
                 let actual = contrastive(queries, passages, &targets, &options);
                 let gradients = actual.backward_with(&Tensor::f32(device, [], &[1.5]));
                 let context = format!("{device:?} {shape:?} {directions:?} ids {has_ids}");
@@ -207,9 +221,23 @@ fn devices_match(shapes: &[[usize; 3]], kinds: &[(bool, Directions)]) {
                     let gradient = gradients.get(leaf).expect("all are tracked").to_f32();
                     assert_close(&gradient, expected, 2e-5, &context);
                 }
+                for (at, has_target) in with_target.iter().enumerate() {
+                    let gradient = gradients.get(&leaves[at]).expect("all are tracked").to_f32();
+                    let [actual, expected] = [&wide(&gradient), &scaled[at]]
+                        .map(|rows| without_target(rows, has_target));
+                    let error = relative_error(&actual, &expected);
+                    assert!(error <= 2e-5, "{context}: {error:.1e} where nothing is a target");
+                }
             }
         }
     }
+}
+
+/// The gradient of queries that have no target, or of passages that are none: thousands share little beside a few that have much,
+/// so they are judged for themselves.
+fn without_target(gradient: &[f64], has_target: &[bool]) -> Vec<f64> {
+    let rows = gradient.chunks_exact(gradient.len() / has_target.len()).zip(has_target);
+    rows.filter(|(_, has)| !**has).flat_map(|(row, _)| row.to_vec()).collect()
 }
 
 #[test]

@@ -1,15 +1,14 @@
 //! max_sim: backward against differences, every device against its definition in f64 and against golden values of JAX,
 //! both masks, ties, hidden documents, groups against pairs.
 
-use std::path::PathBuf;
-
-use serde_json::Value;
 use wgrad_engine::ops::{MaxSim, Pairs, l2_normalize, log_softmax, max_sim};
 use wgrad_engine::params::max_sim::Params;
 use wgrad_engine::reference::max_sim as twin;
 use wgrad_engine::tensor::no_grad;
 use wgrad_engine::testing::{assert_close, central_difference, devices, dot, normal, wide};
 use wgrad_engine::{Device, Tensor};
+
+use super::{golden, numbers};
 
 /// M, S, N, T, D: one of each, odd, more columns than registers hold, more lanes than a workgroup, ColBERT's width.
 const SHAPES: [[usize; 5]; 5] =
@@ -183,11 +182,18 @@ fn devices_match_twin() {
     devices_match(&SHAPES);
 }
 
-/// More query tokens for a document, more documents for a query than llvmpipe lets an invocation walk, and more pairs
-/// than a dispatch has groups in one dimension.
+/// More query tokens for a document, and more documents for a query, than llvmpipe lets an invocation walk; many queries, which
+/// meet all documents or one each.
 #[test]
 fn long_walks_are_whole() {
     devices_match(&[[2100, 32, 1, 3, 1], [1, 2, 70_000, 1, 1], [700, 1, 700, 1, 3]]);
+}
+
+/// More lanes than 65,535 groups of 64 in one dimension have: of pairs and their query tokens, of channels of query tokens,
+/// and of channels of documents.
+#[test]
+fn many_groups_are_spread_over_the_grid() {
+    devices_match(&[[2100, 1, 2000, 1, 1], [33, 1000, 1, 1, 128], [2, 1, 33_001, 1, 128]]);
 }
 
 /// Without masks all tokens count and are seen.
@@ -249,26 +255,6 @@ fn groups_that_do_not_divide_are_refused() {
     let (q, docs) = (normal(8, 1), normal(12, 2));
     let (q, docs) = (Tensor::f32(&device, [2, 1, 4], &q), Tensor::f32(&device, [3, 1, 4], &docs));
     max_sim(&q, &docs, &MaxSim { pairs: Pairs::Groups, query_mask: None, document_mask: None });
-}
-
-/// `golden/contrastive/golden.json`: JAX in double precision, written by `gen.py` beside it.
-fn golden() -> Option<Value> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let shared =
-        std::env::var_os("WGRAD_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let path = shared.join("golden/contrastive/golden.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no golden values at {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("golden.json is JSON"))
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(values) => values.iter().flat_map(numbers).collect(),
-        number => vec![number.as_f64().expect("golden values are numbers")],
-    }
 }
 
 /// The inputs of `gen.py`: a linear congruential generator, so that every program can make them.

@@ -299,14 +299,17 @@ impl Problem {
         self.run_tracking(device, [true; 4])
     }
 
-    /// Compares a device with the twins.
+    /// Compares devices with the twins.
     #[track_caller]
-    pub fn check(&self, device: &Device, tolerance: f64) {
+    pub fn check(&self, devices: &[Device], tolerance: f64) {
         let half = self.case.extents[0].div_ceil(2);
         let expected = self.by_twins(&self.wide_inputs(), [1, half]);
-        for (name, (actual, expected)) in NAMES.iter().zip(self.run(device).iter().zip(&expected)) {
-            let context = format!("{device:?} {:?} {name}", self.case);
-            assert_close(actual, expected, tolerance, &context);
+        for device in devices {
+            let actual = self.run(device);
+            for (name, (actual, expected)) in NAMES.iter().zip(actual.iter().zip(&expected)) {
+                let context = format!("{device:?} {:?} {name}", self.case);
+                assert_close(actual, expected, tolerance, &context);
+            }
         }
     }
 }

@@ -250,18 +250,16 @@ impl Problem {
         all.try_into().expect("y and eight gradients")
     }
 
-    /// Compares a device with the twins.
+    /// Compares devices with the twins.
     #[track_caller]
-    pub fn check(&self, device: &Device, tolerance: f64) {
+    pub fn check(&self, devices: &[Device], tolerance: f64) {
         let expected = self.by_twins(&self.wide_inputs());
-        let actual = self.run(device);
-        for (name, (actual, expected)) in NAMES.iter().zip(actual.iter().zip(&expected)) {
-            assert_close(
-                actual,
-                expected,
-                tolerance,
-                &format!("{device:?} {:?} {name}", self.case),
-            );
+        for device in devices {
+            let actual = self.run(device);
+            for (name, (actual, expected)) in NAMES.iter().zip(actual.iter().zip(&expected)) {
+                let context = format!("{device:?} {:?} {name}", self.case);
+                assert_close(actual, expected, tolerance, &context);
+            }
         }
     }
 }

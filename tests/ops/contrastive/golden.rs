@@ -1,34 +1,12 @@
 //! contrastive and distillation against values of JAX in double precision.
 
-use std::path::PathBuf;
-
-use serde_json::Value;
 use wgrad_engine::Tensor;
 use wgrad_engine::ops::{Contrastive, Directions, Targets, add, contrastive, l2_normalize};
 use wgrad_engine::testing::{assert_close, devices};
 use wgrad_losses::distillation;
 
+use super::super::{golden, numbers};
 use super::upload;
-
-/// `golden/contrastive/golden.json`: JAX in double precision, written by `gen.py` beside it.
-fn golden() -> Option<Value> {
-    let beside = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared");
-    let shared =
-        std::env::var_os("WGRAD_SHARED").map_or_else(|| PathBuf::from(beside), PathBuf::from);
-    let path = shared.join("golden/contrastive/golden.json");
-    let Ok(text) = std::fs::read_to_string(&path) else {
-        eprintln!("skipped: no golden values at {}", path.display());
-        return None;
-    };
-    Some(serde_json::from_str(&text).expect("golden.json is JSON"))
-}
-
-fn numbers(value: &Value) -> Vec<f64> {
-    match value {
-        Value::Array(values) => values.iter().flat_map(numbers).collect(),
-        number => vec![number.as_f64().expect("golden values are numbers")],
-    }
-}
 
 /// In-batch negatives with one hard negative each, cosine times 20, in both orders of the candidates.
 #[test]
