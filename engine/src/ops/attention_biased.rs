@@ -16,7 +16,8 @@ use crate::tensor::{Backward, Tensor};
 ///
 /// Rows that see nothing give 0, and a bias of −10³⁰ or less hides as `visibility` does. `scale` is 1/√D as a rule and in
 /// ALiBi, 1 in T5. With a bias of 0 and a scale of 1/√D this is [`attention`](super::attention), dropout included. Scores
-/// exist for some heads at a time, at most 64 MiB of them, twice in backward, and are computed again there.
+/// exist for some heads at a time, at most 64 MiB of them, or those of one head of one item if these are more; twice in
+/// backward, where they are computed again.
 ///
 /// # Shapes
 /// `q: [B, T, A, D]`, `k, v: [B, S, A, D]`, `bias: [B or 1, A or 1, T, S]` → `[B, T, A, D]`.

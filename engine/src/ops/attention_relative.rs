@@ -23,13 +23,14 @@ const SEGMENT_ROWS: usize = 4;
 /// What a score knows of the distance between query and key.
 #[derive(Clone, Copy, Debug)]
 pub struct Distances<'a> {
-    /// `[Q + S, A, D]`: r. Row n is for a key that lies S − n tokens before the query; row 0 is never used.
+    /// `[Q + S, A, D]`: r. Row n is for a key that lies S − n tokens before the query; places below Q never use row 0.
     pub table: &'a Tensor,
     /// `[A, D]`: u, added to a query that meets a key; XLNet's `r_w_bias`.
     pub content_bias: &'a Tensor,
     /// `[A, D]`: w, added to a query that meets a distance; XLNet's `r_r_bias`.
     pub distance_bias: &'a Tensor,
-    /// u32 `[B, T]`: which of the Q tokens each query is, below Q; without it query i is token i, and Q is T.
+    /// u32 `[B, T]`: which of the Q tokens each query is; without it query i is token i, and Q is T. Values are not checked:
+    /// from Q on all count as Q, a token behind the last, whose distance to key 0 is the table's row 0.
     pub places: Option<&'a Tensor>,
 }
 
@@ -51,7 +52,8 @@ pub struct Segments<'a> {
 ///
 /// Keys are memory first, then the Q tokens, so that key S − Q + t is token t itself. Queries are all tokens, or some of
 /// them at `places`. Rows that see nothing give 0. Scores and weights are recomputed tile by tile and never stored,
-/// but on emulated GPUs, where they exist for some heads at a time: by distance for some queries, and in backward at most 64 MiB by key.
+/// but on emulated GPUs, where they exist for some heads at a time: by distance for some queries, and in backward by key, at
+/// most 64 MiB or one head of one item.
 ///
 /// # Shapes
 /// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128; [`Distances`] and [`Segments`] tell
@@ -59,10 +61,11 @@ pub struct Segments<'a> {
 ///
 /// # Gradients
 /// Flows to `q`, `k`, `v`, to table and biases of the distances, and to table and bias of the segments. Keeps the inputs, `y`,
-/// two floats a row and head, and two bits a score of one head.
+/// two floats a row and head, and four bits a score of one head: two that say something, in 16-bit halves that lie in an f32
+/// each. Backward holds a second copy of these while it runs.
 ///
 /// # Panics
-/// If shapes do not fit, there are no keys, or D is no multiple of 4 from 4 to 128.
+/// If shapes do not fit, T or S is 0, or D is no multiple of 4 from 4 to 128.
 ///
 /// # Source
 /// Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5. Kernels `shaders/attention_relative*.wgsl`, `relative_segments.wgsl`.

@@ -47,8 +47,8 @@ impl Default for Contrastive<'_> {
 /// Gives the mean cross-entropy of softmax(`eᵃ · queries · passagesᵀ / τ`) against `targets`, over the queries that count.
 ///
 /// Every passage is a candidate of every query; those whose id equals that of the query's target, but for the target
-/// itself, are left out. Scores exist for a chunk of queries at a time, at most 64 MiB of them, so memory grows with
-/// (M + N)·D. For cosines, [`l2_normalize`](super::l2_normalize) comes first.
+/// itself, are left out. Scores exist for a chunk of queries at a time, at most 64 MiB of them, or 64 queries' if these are
+/// more, so memory grows with (M + N)·D. For cosines, [`l2_normalize`](super::l2_normalize) comes first.
 ///
 /// # Shapes
 /// `queries: [M, D]`, `passages: [N, D]`, M targets among N → `[]`.

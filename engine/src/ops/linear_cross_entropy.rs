@@ -8,9 +8,9 @@ use crate::tensor::{Backward, Tensor};
 
 /// Gives the mean cross-entropy of softmax(`hidden · weightᵀ + bias`) against `targets`, over the rows that count.
 ///
-/// The logits exist for a chunk of rows at a time, at most 64 MiB of them. Where a gradient is wanted, it is computed
-/// along with the loss; under [`no_grad`](crate::tensor::no_grad) only the loss is. If no row counts, the loss and all
-/// gradients are 0.
+/// The logits exist for a chunk of rows at a time, at most 64 MiB of them, or 64 rows if these are more. Where a gradient is
+/// wanted, it is computed along with the loss; under [`no_grad`](crate::tensor::no_grad) only the loss is. If no row counts,
+/// the loss and all gradients are 0.
 ///
 /// # Shapes
 /// `hidden: [R, H]`, `weight: [V, H]`, `bias: [V]`, R targets among V → `[]`.

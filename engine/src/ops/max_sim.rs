@@ -42,8 +42,12 @@ const LANES: u32 = 64;
 /// Scores documents by late interaction: for each query token the largest inner product with a visible document token,
 /// added up over the query tokens that count, `s_mn = Σ_i max_j ⟨q_mi, d_nj⟩`.
 ///
-/// Similarities of tokens exist for a block of queries and documents at a time, at most 64 MiB of them. Of equal ones
-/// the first takes the gradient. A document of which nothing is visible scores 0 and passes no gradient.
+/// Similarities of tokens exist for a block of queries and documents at a time, at most 64 MiB of them (4 on the CPU), or those
+/// of one query and one document if these are more; up to 64 of each are together where S·D or T·D is no multiple of 64. Of
+/// equal ones the first takes the gradient. A document of which nothing is visible scores 0 and passes no gradient.
+///
+/// Vectors must be finite, which is not checked. A NaN at the first visible token of a document stays and takes the gradient; a
+/// later one loses every comparison and is passed over in silence. WGSL does not promise a device even that.
 ///
 /// # Shapes
 /// `queries: [M, S, D]`, `documents: [N, T, D]` → `[M, N]`, or `[M, N / M]` for groups.

@@ -24,9 +24,12 @@ const LANES: u32 = 64;
 
 /// Gives the largest logit of each vocabulary entry over the tokens of a text: `z_bv = max_t (h_bt·w_v + bias_v)`.
 ///
-/// Logits exist for a chunk of tokens at a time, at most 64 MiB of them, never `[B, T, V]`. What follows the maximum and
-/// is monotone, such as SPLADE's log(1 + relu(z)), costs nothing more for coming after it. A text of which nothing is
-/// visible has 0 everywhere and passes no gradient.
+/// Logits exist for a chunk of tokens at a time, at most 64 MiB of them, or 64 tokens' if these are more, never `[B, T, V]`.
+/// What follows the maximum and is monotone, such as SPLADE's log(1 + relu(z)), costs nothing more for coming after it. A text
+/// of which nothing is visible has 0 everywhere and passes no gradient.
+///
+/// Hidden states, weight and bias must be finite, which is not checked. A NaN at the first visible token stays and takes the
+/// gradient; a later one loses every comparison and is passed over in silence. WGSL does not promise a device even that.
 ///
 /// # Shapes
 /// `hidden: [B, T, H]`, `weight: [V, H]`, `bias: [V]`, `visible`: u32 `[B, T]`, 0 where a token does not count (padding,
@@ -37,7 +40,7 @@ const LANES: u32 = 64;
 /// is 0 cost nothing. Keeps hidden, weight and the positions.
 ///
 /// # Panics
-/// If a shape does not fit, or texts have no token.
+/// If a shape does not fit, or texts have no token; on a software adapter, if there are more than 65,520 texts or entries.
 ///
 /// # Example
 /// SPLADE's weights of a text, and the score of a query as an inner product:
