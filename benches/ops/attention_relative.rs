@@ -60,7 +60,7 @@ fn prepare(device: &Device, extents: Extents, is_training: bool) -> Run {
     } else {
         Box::new(move || drop(wgrad_engine::no_grad(&forward)))
     };
-    // Two bits a score of one head, twice in backward, and what each item adds to the table.
+    // Four bits a score of one head, twice in backward, and what each item adds to the table.
     let notes = 4 * batch * tokens * (2 + 4 * tokens.div_ceil(32) + heads);
     let of_items = if is_training { notes + 4 * 2 * words } else { 0 };
     let is_emulated = device.is_software() && !device.is_cpu();

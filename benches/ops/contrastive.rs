@@ -7,6 +7,8 @@ use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::{normal, relative_error, wide};
 use wgrad_engine::{Device, Tensor};
 
+use super::rows_of_chunk;
+
 /// Queries whose gradient is checked.
 const CHECKED: usize = 4;
 const TEMPERATURE: f32 = 0.05;
@@ -78,7 +80,7 @@ fn prepare(device: &Device, [queries, passages, width]: [usize; 3], directions: 
         Directions::QueryToPassage => 0,
         Directions::Both => 8 * rows * group * (1 + rows.div_ceil(64)),
     };
-    let scores = (4 * rows * rows * group).min(64 << 20);
+    let scores = 4 * rows_of_chunk(rows, rows * group) * rows * group;
     Run { step, error, workspace_bytes: (scores + 20 * rows + columns) as u64 }
 }
 

@@ -7,6 +7,8 @@ use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::{normal, relative_error, wide};
 use wgrad_engine::{Device, Tensor};
 
+use super::rows_of_chunk;
+
 const VOCABULARY: usize = 30_522;
 /// Rows whose gradient is checked.
 const CHECKED: usize = 2;
@@ -54,9 +56,10 @@ fn prepare(device: &Device, rows: usize, width: usize) -> Run {
     let step = Box::new(move || {
         drop(linear_cross_entropy(&hidden, &weight, Some(&bias), &targets).backward());
     });
-    // The logits of one chunk of rows, at most 64 MiB, and three floats a row.
-    let logits = (4 * rows * VOCABULARY) as u64;
-    Run { step, error, workspace_bytes: logits.min(64 << 20) + 12 * rows as u64 }
+    // The logits of one chunk of rows and three floats a row; with several chunks, what one adds to 32 MiB of dW at a time.
+    let chunk = rows_of_chunk(rows, VOCABULARY);
+    let share = if chunk < rows { (4 * VOCABULARY * width).min(32 << 20) } else { 0 };
+    Run { step, error, workspace_bytes: (4 * chunk * VOCABULARY + 12 * rows + share) as u64 }
 }
 
 /// The gradient of the first rows in f64: plain products around the twins.

@@ -7,6 +7,8 @@ use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::{dot, normal, wide};
 use wgrad_engine::{Device, Tensor};
 
+use super::rows_of_chunk;
+
 const VOCABULARY: usize = 30_522;
 const KEY: [u32; 2] = [1, 2];
 
@@ -46,6 +48,6 @@ fn prepare(device: &Device, rows: usize, width: usize) -> Run {
     let largest = (0..VOCABULARY).map(value).fold(f64::MIN, f64::max);
     let error = (largest - value(drawn[0] as usize)) / largest;
     let step = Box::new(move || drop(linear_sample(&hidden, &weight, Some(&bias), &sampling)));
-    let logits = (4 * rows * VOCABULARY) as u64;
-    Run { step, error, workspace_bytes: logits.min(64 << 20) }
+    let logits = 4 * rows_of_chunk(rows, VOCABULARY) * VOCABULARY;
+    Run { step, error, workspace_bytes: logits as u64 }
 }

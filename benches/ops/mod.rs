@@ -33,6 +33,12 @@ mod softmax;
 mod token_max_pool;
 mod top_k;
 
+/// Rows of a chunk of scores, as the engine cuts them: 64 MiB at most in whole steps of 64 rows, spread evenly; 64 rows at least.
+fn rows_of_chunk(rows: usize, columns: usize) -> usize {
+    let fitting = ((64 << 20) / (4 * columns) / 64 * 64).max(64);
+    rows.div_ceil(rows.div_ceil(fitting)).next_multiple_of(64).min(rows)
+}
+
 /// Every case, in the order of the files.
 pub fn cases() -> Vec<Case> {
     [

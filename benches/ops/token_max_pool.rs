@@ -5,12 +5,12 @@ use wgrad_engine::testing::bench::{Case, Run};
 use wgrad_engine::testing::{normal, relative_error, wide};
 use wgrad_engine::{Device, Tensor};
 
+use super::rows_of_chunk;
+
 /// V, as BERT has it.
 const VOCABULARY: usize = 30_522;
 /// Entries that are compared with the plain meaning.
 const COMPARED: usize = 64;
-/// Most bytes of logits at a time, as the op has it.
-const CHUNK_BYTES: usize = 64 << 20;
 
 /// A bag of words as DupMAE takes it, and the many tokens of a large batch of a small model.
 pub fn cases() -> Vec<Case> {
@@ -46,7 +46,7 @@ fn prepare(device: &Device, [documents, tokens, channels]: [usize; 3]) -> Run {
     let step = Box::new(move || {
         drop(token_max_pool(&hidden, &weight, None, &visible).values.backward_with(&dz));
     });
-    let logits = (4 * documents * tokens * VOCABULARY).min(CHUNK_BYTES);
+    let logits = 4 * rows_of_chunk(documents * tokens, VOCABULARY) * VOCABULARY;
     let lists = 4 * (2 * documents * VOCABULARY + documents * (tokens + 1));
     Run { step, error, workspace_bytes: (logits + lists) as u64 }
 }

@@ -10,7 +10,8 @@ use crate::tensor::Tensor;
 /// Draws one class a row from softmax((`hidden · weightᵀ + bias`) / τ), by Gumbel's arg-max.
 ///
 /// A row draws the same whichever chunk it lies in, on every device, unless its best two are within rounding: the draw
-/// is a function of key, site, global row and class. Logits exist for a chunk of rows at a time, at most 64 MiB of them.
+/// is a function of key, site, global row and class. Logits exist for a chunk of rows at a time, at most 64 MiB of them, or 64
+/// rows if these are more.
 ///
 /// # Shapes
 /// `hidden: [R, H]`, `weight: [V, H]`, `bias: [V]` → u32 `[R]`, each below V.
