@@ -84,8 +84,13 @@ pub fn attention_relative(
     let params = inputs.params;
     let mut y = device.buffer_of_parts(q.shape().elements());
     let mut lse = device.buffer_of_parts((params.batch * params.queries * params.heads) as usize);
+    let Distances { table, content_bias, distance_bias, .. } = distances;
+    let parents = [q, k, v, table, content_bias, distance_bias];
+    let mut distant = Vec::new();
     if inputs.is_emulated(device) {
-        inputs.forward_in_chunks(device, &mut y, &mut lse);
+        let of_segments = segments.iter().flat_map(|it| [it.table, it.bias]);
+        let wants = parents.into_iter().chain(of_segments).any(Tensor::wants_gradient);
+        distant = inputs.forward_in_chunks(device, &mut y, &mut lse, wants);
     } else {
         let words = 2 * (inputs.q.words() + inputs.k.words()) + inputs.table.words();
         device.run(
@@ -104,10 +109,8 @@ pub fn attention_relative(
             inputs.tiles(inputs.queries()).flops(3 * inputs.product()).words(words),
         );
     }
-    let Distances { table, content_bias, distance_bias, .. } = distances;
-    let saved = Saved { inputs, y: y.clone(), lse };
+    let saved = Saved { inputs, y: y.clone(), lse, distant };
     let y = Tensor::new(device, q.shape().clone(), y);
-    let parents = [q, k, v, table, content_bias, distance_bias];
     let Some(segments) = segments else {
         return y.record("attention_relative", parents, saved);
     };

@@ -1,6 +1,7 @@
 //! The way back: three walks that make every weight again, and the sums that belong to all items.
 
 use super::SEGMENT_ROWS;
+use super::emulated::Distant;
 use super::inputs::{Inputs, SegmentInputs};
 use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::attention_relative::Params;
@@ -19,11 +20,13 @@ pub(super) struct Saved {
     pub inputs: Inputs,
     pub y: Buffer,
     pub lse: Buffer,
+    /// On emulated GPUs, products with distances that were kept; empty where they are made again.
+    pub distant: Vec<Distant>,
 }
 
 /// Six parents, or eight with segments.
 impl<const N: usize> Backward<N> for Saved {
-    fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; N]) -> [Option<Tensor>; N] {
+    fn backward(mut self: Box<Self>, dy: &Tensor, wants: [bool; N]) -> [Option<Tensor>; N] {
         let mut gradients = self.gradients(dy, &wants).into_iter().zip(wants);
         std::array::from_fn(|_| {
             let (gradient, wanted) = gradients.next().expect("eight are at least N");
@@ -60,16 +63,15 @@ macro_rules! walk {
 
 impl Saved {
     /// Those of q, k, v, r, u and w, then of the table and the bias of segments; more than is wanted may be there.
-    fn gradients(&self, dy: &Tensor, wants: &[bool]) -> [Option<Tensor>; 8] {
+    fn gradients(&mut self, dy: &Tensor, wants: &[bool]) -> [Option<Tensor>; 8] {
         let device = dy.device();
-        let inputs = &self.inputs;
         let wanted = |parents: &[usize]| {
             parents.iter().any(|&parent| wants.get(parent).copied().unwrap_or(false))
         };
         let notes = self.notes(device, dy.buffer());
         let walked = if device.is_cpu() {
             self.walk_once(device, dy.buffer(), &notes)
-        } else if inputs.is_emulated(device) {
+        } else if self.inputs.is_emulated(device) {
             self.in_chunks(device, dy.buffer(), &notes)
         } else {
             let of_queries = wanted(&[0, 4, 6, 7]);
@@ -81,6 +83,7 @@ impl Saved {
                 of_distances.then(|| self.by_distance(device, dy.buffer(), &notes)),
             )
         };
+        let inputs = &self.inputs;
         let [batch, heads, width] =
             [inputs.params.batch, inputs.params.heads, inputs.params.width].map(|n| n as usize);
         let tensor =

@@ -25,7 +25,7 @@ struct Block {
 }
 
 /// Products of a block's queries with its distances, and what they are made of.
-struct Distant {
+pub(super) struct Distant {
     /// The block's.
     params: Params,
     /// `[.., queries, D]`: q + w.
@@ -37,8 +37,16 @@ struct Distant {
 }
 
 impl Inputs {
-    /// y and L.
-    pub(super) fn forward_in_chunks(&self, device: &Device, y: &mut Buffer, lse: &mut Buffer) {
+    /// y and L; of each chunk and block the products with distances, where they may be kept.
+    pub(super) fn forward_in_chunks(
+        &self,
+        device: &Device,
+        y: &mut Buffer,
+        lse: &mut Buffer,
+        wants_gradient: bool,
+    ) -> Vec<Distant> {
+        let keeps = wants_gradient && self.has_few_distances();
+        let mut kept = Vec::new();
         for chunk in self.chunks_of_heads(device) {
             for block in self.blocks() {
                 let distant = self.distant(device, chunk, block);
@@ -57,8 +65,17 @@ impl Inputs {
                     },
                     self.lanes_of(chunk, block, 1),
                 );
+                if keeps {
+                    kept.push(distant);
+                }
             }
         }
+        kept
+    }
+
+    /// Whether a query meets no more distances than it has words in q, k, v and y: then X doubles at most what is kept.
+    fn has_few_distances(&self) -> bool {
+        self.blocks().iter().all(|block| block.distances <= 4 * self.params.width as usize)
     }
 
     /// As many heads as fit, by the two matrices of weights of the way back.
@@ -144,7 +161,8 @@ struct Parts {
 
 impl Saved {
     /// All gradients but those of segments.
-    pub(super) fn in_chunks(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Walked {
+    pub(super) fn in_chunks(&mut self, device: &Device, dy: &Buffer, notes: &Buffer) -> Walked {
+        let mut kept = std::mem::take(&mut self.distant).into_iter();
         let inputs = &self.inputs;
         let like = |buffer: &Buffer| device.buffer_of_parts(buffer.words());
         let mut parts = Parts {
@@ -159,9 +177,10 @@ impl Saved {
             let scores = chunk.matrices() * inputs.queries() * inputs.keys();
             let [mut weights, mut ds] = [(); 2].map(|()| device.buffer_of_parts(scores));
             for block in inputs.blocks() {
+                let distant = kept.next().unwrap_or_else(|| inputs.distant(device, chunk, block));
                 let reads = (dy, notes);
                 let writes = (&mut weights, &mut ds, &mut parts);
-                self.add_block(device, (chunk, block), reads, writes);
+                self.add_block(device, (chunk, block), distant, reads, writes);
             }
             self.add_chunk(device, chunk, dy, [&weights, &ds], &mut parts);
         }
@@ -184,11 +203,11 @@ impl Saved {
         &self,
         device: &Device,
         (chunk, block): (Chunk, Block),
+        mut distant: Distant,
         (dy, notes): (&Buffer, &Buffer),
         (weights, ds, parts): (&mut Buffer, &mut Buffer, &mut Parts),
     ) {
         let inputs = &self.inputs;
-        let mut distant = inputs.distant(device, chunk, block);
         device.run(
             BackwardWeights {
                 params: bytemuck::cast(distant.params),
