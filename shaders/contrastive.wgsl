@@ -9,14 +9,14 @@
 // source    van den Oord et al. 2018, arXiv:1807.03748, eq. 4; in-batch negatives as in Karpukhin et al. 2020,
 //           arXiv:2004.04906, §3.2; both directions and a as in Radford et al. 2021, arXiv:2103.00020, figure 3
 // shapes    a chunk of C queries; N passages
-// work      forward, backward_*: one workgroup per query, LANES lanes stride over N. column_partials: one lane per strip
+// work      forward, backward_*: ROW_LANES lanes per query stride over N. column_partials: one lane per strip
 //           of S queries and passage. column_merge: one lane per passage; column_losses: one per query. Groups spread over
 //           x and y; the products are matmul's
 // cost      forward and column_partials read C·N words each (2·C·N with ids), backward_* move 2·C·N; one exp per element
 //           each, two in backward_both
 // numerics  each lane keeps its own running maximum, so exp never overflows at τ = 0.01; hidden pairs are skipped,
 //           and the target itself is never hidden, so that every sum that counts is at least 1
-// uses      shared/lanes.wgsl
+// uses      shared/row_share.wgsl
 
 struct Params {
     rows: u32,                 // C, queries of this chunk; all of them in column_losses
@@ -43,6 +43,7 @@ struct Params {
 @group(0) @binding(12) var<storage, read_write> column_stats: array<vec2<f32>>;  // [N]     m′, Σ′
 @group(0) @binding(13) var<storage, read> drows: array<f32>;                     // [C]     of ℓ or Λ
 
+const LANES: u32 = 256u;
 const IGNORED: u32 = 0xFFFFFFFFu;
 const LOWEST: f32 = -1e30; // below every score, and its difference to one is finite
 
@@ -58,12 +59,11 @@ fn is_hidden(column: u32, target_column: u32) -> bool {
     return candidate_ids[column] == candidate_ids[target_column];
 }
 
-// m and Σ with one more score.
+// m and Σ with one more score: of the two terms, that with the maximum is as it is.
 fn with_score(stats: vec2f, s: f32) -> vec2f {
-    if s > stats.x {
-        return vec2f(s, stats.y * exp(stats.x - s) + 1.0);
-    }
-    return vec2f(stats.x, stats.y + exp(s - stats.x));
+    let above = s > stats.x;
+    let lesser = exp(-abs(s - stats.x));
+    return vec2f(max(s, stats.x), select(stats.y + lesser, stats.y * lesser + 1.0, above));
 }
 
 // A hidden score may lie far above m: its exponent is clamped before it is thrown away.
@@ -77,22 +77,20 @@ fn forward(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
-    if row >= params.rows {
-        return;
-    }
+    let row = row_at(group, groups, lane);
+    let is_row = row < params.rows;
     let start = row * params.passages;
-    let target_column = targets[row];
+    let target_column = targets[min(row, params.rows - 1u)];
     let kappa = scale();
     var stats = vec2f(LOWEST, 0.0); // of this lane's columns
-    for (var j = lane; j < params.passages; j += LANES) {
+    for (var j = lane % ROW_LANES; j < select(0u, params.passages, is_row); j += ROW_LANES) {
         if !is_hidden(j, target_column) {
             stats = with_score(stats, scores[start + j] * kappa);
         }
     }
-    let m = max_lanes(lane, stats.x);
-    let total = sum_lanes(lane, stats.y * exp(stats.x - m));
-    if lane == 0u {
+    let m = max_row(lane, stats.x);
+    let total = sum_row(lane, stats.y * exp(stats.x - m));
+    if is_row && lane % ROW_LANES == 0u {
         row_stats[row] = vec2f(m, total);
         log_sums[row] = log(total) + m;
         var positive = 0.0;
@@ -174,7 +172,7 @@ fn backward_scores(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
+    let row = row_at(group, groups, lane);
     if row >= params.rows {
         return;
     }
@@ -183,7 +181,7 @@ fn backward_scores(
     let stats = row_stats[row];
     let kappa = scale();
     let weight = select(row_weight[0] * kappa, 0.0, target_column == IGNORED);
-    for (var j = lane; j < params.passages; j += LANES) {
+    for (var j = lane % ROW_LANES; j < params.passages; j += ROW_LANES) {
         let y = select(0.0, 1.0, j == target_column);
         let slope = (probability(scores[start + j] * kappa, stats) - y) * weight;
         scores[start + j] = select(slope, 0.0, is_hidden(j, target_column));
@@ -196,7 +194,7 @@ fn backward_both(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
+    let row = row_at(group, groups, lane);
     if row >= params.rows {
         return;
     }
@@ -205,7 +203,7 @@ fn backward_both(
     let stats = row_stats[row];
     let kappa = scale();
     let weight = 0.5 * row_weight[0] * kappa;
-    for (var j = lane; j < params.passages; j += LANES) {
+    for (var j = lane % ROW_LANES; j < params.passages; j += ROW_LANES) {
         var slope = 0.0;
         if !is_hidden(j, target_column) {
             let s = scores[start + j] * kappa;
@@ -227,7 +225,7 @@ fn backward_rows(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let row = group.y * groups.x + group.x;
+    let row = row_at(group, groups, lane);
     if row >= params.rows {
         return;
     }
@@ -237,7 +235,7 @@ fn backward_rows(
     let kappa = scale();
     let is_loss = params.of_log_sums == 0u;
     let weight = select(drows[row] * kappa, 0.0, is_loss && target_column == IGNORED);
-    for (var j = lane; j < params.passages; j += LANES) {
+    for (var j = lane % ROW_LANES; j < params.passages; j += ROW_LANES) {
         let y = select(0.0, 1.0, is_loss && j == target_column);
         let slope = (probability(scores[start + j] * kappa, stats) - y) * weight;
         scores[start + j] = select(slope, 0.0, is_hidden(j, target_column));

@@ -448,6 +448,13 @@ pub mod contrastive {
         /// 1/τ.
         pub inverse_temperature: f32,
     }
+
+    /// What a pipeline of `contrastive` is compiled with.
+    #[derive(Clone, Copy, Debug, PartialEq)]
+    pub struct Constants {
+        /// a power of two, at most LANES.
+        pub row_lanes: u32,
+    }
 }
 
 /// Uniforms of `shaders/dropout.wgsl`.

@@ -5,11 +5,11 @@
 #![cfg_attr(rustfmt, rustfmt::skip)]
 
 use crate::device::{Binding, Buffer, Kernel};
-pub use crate::params::contrastive::{Params};
+pub use crate::params::contrastive::{Constants, Params};
 
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
-    include_str!("../../../shaders/shared/lanes.wgsl"),
+    include_str!("../../../shaders/shared/row_share.wgsl"),
     include_str!("../../../shaders/contrastive.wgsl"),
 );
 
@@ -17,6 +17,8 @@ pub const SOURCE: &str = concat!(
 pub struct Forward<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
     /// `[C]`     t, or IGNORED
@@ -44,6 +46,12 @@ impl Kernel for Forward<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -76,6 +84,8 @@ impl Kernel for Forward<'_> {
 pub struct ColumnPartials<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
     /// `[C]`     t, or IGNORED
@@ -97,6 +107,12 @@ impl Kernel for ColumnPartials<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -123,6 +139,8 @@ impl Kernel for ColumnPartials<'_> {
 pub struct ColumnMerge<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[⌈C/S⌉, N]`  m′, Σ′ of a strip
     pub partial_stats: &'a Buffer,
     /// `[N]`     m′, Σ′
@@ -138,6 +156,12 @@ impl Kernel for ColumnMerge<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -158,6 +182,8 @@ impl Kernel for ColumnMerge<'_> {
 pub struct ColumnLosses<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[C]`     t, or IGNORED
     pub targets: &'a Buffer,
     /// `[C]`     s_t, 0 for IGNORED
@@ -177,6 +203,12 @@ impl Kernel for ColumnLosses<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -201,6 +233,8 @@ impl Kernel for ColumnLosses<'_> {
 pub struct BackwardScores<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
     /// `[C]`     t, or IGNORED
@@ -224,6 +258,12 @@ impl Kernel for BackwardScores<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -252,6 +292,8 @@ impl Kernel for BackwardScores<'_> {
 pub struct BackwardBoth<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
     /// `[C]`     t, or IGNORED
@@ -279,6 +321,12 @@ impl Kernel for BackwardBoth<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {
@@ -311,6 +359,8 @@ impl Kernel for BackwardBoth<'_> {
 pub struct BackwardRows<'a> {
     /// Its uniforms.
     pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
     /// `[N]`     equal ids are the same passage
     pub candidate_ids: &'a Buffer,
     /// `[C]`     t, or IGNORED
@@ -334,6 +384,12 @@ impl Kernel for BackwardRows<'_> {
 
     fn params(&self) -> &[u8] {
         bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("ROW_LANES", f64::from(self.constants.row_lanes)),
+        ]
     }
 
     fn bindings(&self) -> Vec<Binding<'_>> {

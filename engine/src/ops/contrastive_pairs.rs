@@ -2,11 +2,12 @@
 
 use super::fused_loss::{Gradients, rows_per_chunk};
 use super::product::{Finish, Product};
+use super::row_share::{row_lanes, row_launch};
 use super::{Contrastive, Targets};
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Kernel, Launch};
 use crate::kernels::contrastive::{
-    BackwardBoth, BackwardRows, BackwardScores, ColumnLosses, ColumnMerge, ColumnPartials, Forward,
-    Params,
+    BackwardBoth, BackwardRows, BackwardScores, ColumnLosses, ColumnMerge, ColumnPartials,
+    Constants, Forward, Params,
 };
 use crate::tensor::Tensor;
 
@@ -128,6 +129,7 @@ impl Pairs {
     pub(super) fn forward(&self, chunk: Chunk, scores: &Buffer, results: &RowResults) {
         let kernel = Forward {
             params: self.params(chunk),
+            constants: self.constants(),
             candidate_ids: &self.candidate_ids,
             targets: &chunk.of(self.targets.classes(), 1),
             log_scale: &self.log_scale,
@@ -138,7 +140,7 @@ impl Pairs {
             log_sums: &mut chunk.of(&results.log_sums, 1),
         };
         let n = scores.elements();
-        self.device().run(kernel, Launch::rows(chunk.rows).flops(4 * n).words(n));
+        self.device().run(kernel, self.rows_of(chunk).flops(4 * n).words(n));
     }
 
     /// Memory for what is known of the passages.
@@ -159,6 +161,7 @@ impl Pairs {
         let mut partial_stats = device.buffer(2 * parts);
         let partials = ColumnPartials {
             params,
+            constants: self.constants(),
             candidate_ids: &self.candidate_ids,
             targets: &chunk.of(self.targets.classes(), 1),
             log_scale: &self.log_scale,
@@ -168,7 +171,8 @@ impl Pairs {
         let n = scores.elements();
         device.run(partials, Launch::lanes(parts, 256).flops(4 * n).words(n + 2 * parts));
         let column_stats = &mut columns.stats;
-        let merge = ColumnMerge { params, partial_stats: &partial_stats, column_stats };
+        let (constants, partial_stats) = (self.constants(), &partial_stats);
+        let merge = ColumnMerge { params, constants, partial_stats, column_stats };
         device.run(merge, Launch::lanes(candidates, 256).flops(4 * parts).words(2 * parts));
     }
 
@@ -177,6 +181,7 @@ impl Pairs {
         let rows = self.targets.rows();
         let kernel = ColumnLosses {
             params: Params { rows: rows as u32, ..self.params },
+            constants: self.constants(),
             targets: self.targets.classes(),
             positives: &results.positives,
             column_stats: &columns.stats,
@@ -190,6 +195,7 @@ impl Pairs {
         let n = scores.elements();
         let kernel = BackwardScores {
             params: self.params(chunk),
+            constants: self.constants(),
             candidate_ids: &self.candidate_ids,
             targets: &chunk.of(self.targets.classes(), 1),
             log_scale: &self.log_scale,
@@ -197,7 +203,7 @@ impl Pairs {
             scores,
             row_stats: &chunk.of(&results.stats, 2),
         };
-        self.device().run(kernel, Launch::rows(chunk.rows).flops(5 * n).words(2 * n));
+        self.device().run(kernel, self.rows_of(chunk).flops(5 * n).words(2 * n));
     }
 
     /// Replaces scores by the gradient of the mean of ½·(ℓ + ℓ′).
@@ -210,6 +216,7 @@ impl Pairs {
         let n = scores.elements();
         let kernel = BackwardBoth {
             params: self.params(chunk),
+            constants: self.constants(),
             candidate_ids: &self.candidate_ids,
             targets: &chunk.of(self.targets.classes(), 1),
             sources: &columns.sources,
@@ -219,7 +226,7 @@ impl Pairs {
             row_stats: &chunk.of(&results.stats, 2),
             column_stats: &columns.stats,
         };
-        self.device().run(kernel, Launch::rows(chunk.rows).flops(9 * n).words(2 * n));
+        self.device().run(kernel, self.rows_of(chunk).flops(9 * n).words(2 * n));
     }
 
     /// Replaces scores by their gradient, given that of each query's result.
@@ -234,6 +241,7 @@ impl Pairs {
         let of_log_sums = u32::from(of == RowResult::LogSum);
         let kernel = BackwardRows {
             params: Params { of_log_sums, ..self.params(chunk) },
+            constants: self.constants(),
             candidate_ids: &self.candidate_ids,
             targets: &chunk.of(self.targets.classes(), 1),
             log_scale: &self.log_scale,
@@ -241,7 +249,7 @@ impl Pairs {
             row_stats: &chunk.of(stats, 2),
             drows: &chunk.of(drows, 1),
         };
-        self.device().run(kernel, Launch::rows(chunk.rows).flops(5 * n).words(2 * n));
+        self.device().run(kernel, self.rows_of(chunk).flops(5 * n).words(2 * n));
     }
 
     /// Memory for the gradients of queries and passages.
@@ -259,6 +267,18 @@ impl Pairs {
     /// The gradient of a: `Σ ⟨q, dq⟩`, as a scales every score.
     pub(super) fn dlog_scale(&self, dqueries: &Tensor) -> Tensor {
         super::sum(&super::multiply(&self.queries, dqueries))
+    }
+
+    /// How many lanes share a query.
+    fn constants(&self) -> Constants {
+        let [lanes, ..] = Forward::WORKGROUP;
+        Constants { row_lanes: row_lanes(self.device(), self.targets.class_count(), lanes) }
+    }
+
+    /// As many workgroups as the queries of a chunk take.
+    fn rows_of(&self, chunk: Chunk) -> Launch {
+        let [lanes, ..] = Forward::WORKGROUP;
+        row_launch(chunk.rows, self.constants().row_lanes, lanes)
     }
 
     fn params(&self, chunk: Chunk) -> Params {
