@@ -64,29 +64,55 @@ const SAMPLE: Duration = Duration::from_millis(5);
 
 /// Times `step` for about `budget`: samples of as many steps as take 5 ms, each ended by waiting for the device.
 pub fn time(device: &Device, budget: Duration, mut step: impl FnMut()) -> Timing {
-    let mut sample = |steps: u64| {
+    let [timing] = time_in_turns(device, budget, [&mut step]).0;
+    timing
+}
+
+/// Times each step for about `budget`, a sample of one after a sample of the other, so that what else a machine does
+/// in the meantime hits all of them; with the median of how many times the first's seconds the last takes in a round.
+pub fn time_in_turns<const N: usize>(
+    device: &Device,
+    budget: Duration,
+    mut steps: [&mut dyn FnMut(); N],
+) -> ([Timing; N], f64) {
+    let sample = |step: &mut dyn FnMut(), steps: u64| {
         let start = Instant::now();
         (0..steps).for_each(|_| step());
         device.wait();
         start.elapsed()
     };
-    sample(WARM_UP);
-    let once = sample(1).max(Duration::from_nanos(1));
-    let repeats = SAMPLE.as_nanos().div_ceil(once.as_nanos()) as u64;
-    let mut seconds = Vec::new();
+    let repeats = steps.each_mut().map(|step| {
+        sample(step, WARM_UP);
+        let once = sample(step, 1).max(Duration::from_nanos(1));
+        SAMPLE.as_nanos().div_ceil(once.as_nanos()) as u64
+    });
+    let mut rounds: Vec<[f64; N]> = Vec::new();
     let started = Instant::now();
-    let enough = |samples: usize| {
+    let budget = N as u32 * budget;
+    let enough = |rounds: usize| {
         let spent = started.elapsed();
-        (samples >= LEAST_SAMPLES && spent >= budget)
-            || (samples >= FEWEST_SAMPLES && spent >= PATIENCE * budget)
+        (rounds >= LEAST_SAMPLES && spent >= budget)
+            || (rounds >= FEWEST_SAMPLES && spent >= PATIENCE * budget)
     };
-    while !enough(seconds.len()) {
-        seconds.push(sample(repeats).as_secs_f64() / repeats as f64);
+    while !enough(rounds.len()) {
+        rounds.push(std::array::from_fn(|side| {
+            sample(steps[side], repeats[side]).as_secs_f64() / repeats[side] as f64
+        }));
     }
-    seconds.sort_by(f64::total_cmp);
-    let samples = seconds.len();
-    let steps = WARM_UP + 1 + samples as u64 * repeats;
-    Timing { median: seconds[samples / 2], minimum: seconds[0], samples, steps }
+    let timings = std::array::from_fn(|side| {
+        let seconds = sorted(rounds.iter().map(|round| round[side]));
+        let samples = seconds.len();
+        let steps = WARM_UP + 1 + samples as u64 * repeats[side];
+        Timing { median: seconds[samples / 2], minimum: seconds[0], samples, steps }
+    });
+    let ratios = sorted(rounds.iter().map(|round| round[N - 1] / round[0]));
+    (timings, ratios[ratios.len() / 2])
+}
+
+fn sorted(values: impl Iterator<Item = f64>) -> Vec<f64> {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values
 }
 
 /// The most that a device was seen to do: the two roofs of Williams et al. 2009, doi:10.1145/1498765.1498785, and what

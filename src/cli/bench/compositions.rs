@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wgrad_engine::Device;
-use wgrad_engine::testing::bench::{Timing, time};
+use wgrad_engine::testing::bench::{Timing, time, time_in_turns};
 
 use super::super::profile;
 use super::pairs::{Pair, large_pairs, pairs};
@@ -18,7 +18,8 @@ Examples:
   wgrad bench compositions --filter contrastive --json
   wgrad bench compositions --large --device cpu
 
-Each row is forward and backward, both sides in one run. Memory is what a step needs beside its inputs.")]
+Each row is forward and backward, the two sides in turns; `times` is the median over the turns of how many times
+the fused side's seconds the plain one took in it. Memory is what a step needs beside its inputs.")]
 pub struct Args {
     /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]
@@ -38,6 +39,12 @@ const LARGE: u64 = 512 << 20;
 struct Side {
     timing: Timing,
     bytes: u64,
+}
+
+/// A row: the plain side, and how many times as long it took, where it fits.
+struct Row {
+    fused: Side,
+    plain: Option<(Side, f64)>,
 }
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
@@ -60,13 +67,11 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
         );
     }
     for pair in &pairs {
-        let fused = measure(&device, (pair.fused)(&device), budget);
-        let fits = pair.matrix_bytes <= limit;
-        let plain = fits.then(|| measure(&device, (pair.plain)(&device), budget));
+        let row = measure(&device, pair, pair.matrix_bytes <= limit, budget);
         if !global.json {
-            print(pair, &fused, plain.as_ref());
+            row.print(pair);
         }
-        rows.push(row(pair, &fused, plain.as_ref()));
+        rows.push(row.json(pair));
     }
     if global.json {
         println!("{}", json!({"device": device.name(), "rows": rows}));
@@ -74,8 +79,32 @@ pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     profile::finish(global, &device)
 }
 
-/// The memory of a first step, which also compiles, and the time of others: of one where that takes longer than ten budgets.
-fn measure(device: &Device, mut step: Box<dyn FnMut()>, budget: Duration) -> Side {
+/// The memory of first steps, which also compile, and the time of others.
+fn measure(device: &Device, pair: &Pair, has_plain: bool, budget: Duration) -> Row {
+    let mut fused = (pair.fused)(device);
+    let (bytes, once) = first_steps(device, &mut fused);
+    if !has_plain {
+        let timing = if once.minimum > long(budget) { once } else { time(device, budget, fused) };
+        return Row { fused: Side { timing, bytes }, plain: None };
+    }
+    let mut plain = (pair.plain)(device);
+    let (plain_bytes, plain_once) = first_steps(device, &mut plain);
+    let ([timing, plain_timing], ratio) = if once.minimum.max(plain_once.minimum) > long(budget) {
+        ([once, plain_once], plain_once.median / once.median)
+    } else {
+        time_in_turns(device, budget, [&mut fused, &mut plain])
+    };
+    let plain = Side { timing: plain_timing, bytes: plain_bytes };
+    Row { fused: Side { timing, bytes }, plain: Some((plain, ratio)) }
+}
+
+/// Seconds of a step that is timed once.
+fn long(budget: Duration) -> f64 {
+    10.0 * budget.as_secs_f64()
+}
+
+/// The most that a step holds beside what was there before, and the time of another one.
+fn first_steps(device: &Device, step: &mut dyn FnMut()) -> (u64, Timing) {
     device.wait();
     device.reset_peak();
     let before = device.memory().live;
@@ -85,47 +114,45 @@ fn measure(device: &Device, mut step: Box<dyn FnMut()>, budget: Duration) -> Sid
     let start = Instant::now();
     step();
     device.wait();
-    let once = start.elapsed();
-    let timing = if once > 10 * budget {
-        let seconds = once.as_secs_f64();
-        Timing { median: seconds, minimum: seconds, samples: 1, steps: 1 }
-    } else {
-        time(device, budget, step)
-    };
-    Side { timing, bytes }
+    let seconds = start.elapsed().as_secs_f64();
+    (bytes, Timing { median: seconds, minimum: seconds, samples: 1, steps: 1 })
 }
 
-fn print(pair: &Pair, fused: &Side, plain: Option<&Side>) {
-    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    print!("{:<22}{:<26}{:>10.4}", pair.name, pair.shape, fused.timing.median);
-    match plain {
-        Some(plain) => println!(
-            "{:>10.4}{:>8.2}{:>10.1}{:>10.1}",
-            plain.timing.median,
-            plain.timing.median / fused.timing.median,
-            mib(fused.bytes),
-            mib(plain.bytes)
-        ),
-        None => println!("{:>10}{:>8}{:>10.1}{:>10}", "too large", "", mib(fused.bytes), ""),
+impl Row {
+    fn print(&self, pair: &Pair) {
+        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+        let Self { fused, plain } = self;
+        print!("{:<22}{:<26}{:>10.4}", pair.name, pair.shape, fused.timing.median);
+        match plain {
+            Some((plain, ratio)) => println!(
+                "{:>10.4}{ratio:>8.2}{:>10.1}{:>10.1}",
+                plain.timing.median,
+                mib(fused.bytes),
+                mib(plain.bytes)
+            ),
+            None => println!("{:>10}{:>8}{:>10.1}{:>10}", "too large", "", mib(fused.bytes), ""),
+        }
     }
-}
 
-fn row(pair: &Pair, fused: &Side, plain: Option<&Side>) -> serde_json::Value {
-    let side = |side: &Side| {
+    fn json(&self, pair: &Pair) -> serde_json::Value {
+        let side = |side: &Side| {
+            json!({
+                "median_seconds": side.timing.median,
+                "minimum_seconds": side.timing.minimum,
+                "samples": side.timing.samples,
+                "bytes": side.bytes,
+            })
+        };
+        let Self { fused, plain } = self;
         json!({
-            "median_seconds": side.timing.median,
-            "minimum_seconds": side.timing.minimum,
-            "samples": side.timing.samples,
-            "bytes": side.bytes,
+            "name": pair.name,
+            "shape": pair.shape,
+            "median_seconds": fused.timing.median,
+            "workspace_bytes": fused.bytes,
+            "plain_is": pair.plain_is,
+            "fused": side(fused),
+            "plain": plain.as_ref().map(|(plain, _)| side(plain)),
+            "times": plain.as_ref().map(|(_, ratio)| ratio),
         })
-    };
-    json!({
-        "name": pair.name,
-        "shape": pair.shape,
-        "median_seconds": fused.timing.median,
-        "workspace_bytes": fused.bytes,
-        "plain_is": pair.plain_is,
-        "fused": side(fused),
-        "plain": plain.map(side),
-    })
+    }
 }
