@@ -7,6 +7,7 @@ use wgrad_engine::Device;
 use wgrad_engine::device::{Format, Options, Selector, adapters};
 
 use super::Failure;
+use super::output::expect_writable;
 use crate::train::progress::Verbosity;
 
 /// Flags that every command takes.
@@ -52,8 +53,11 @@ fn selector(text: &str) -> Result<Selector, Infallible> {
 }
 
 impl Global {
-    /// Opens the device, and says in one line which one `auto` took.
+    /// Opens the device, and says in one line which one `auto` took; what cannot be written at the end is refused here.
     pub fn open(&self) -> Result<Device, Failure> {
+        if let Some(trace) = &self.profile {
+            expect_writable("--profile", trace)?;
+        }
         let options = Options {
             checked: self.checked,
             profile: self.profile.is_some(),

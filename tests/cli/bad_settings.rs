@@ -204,3 +204,15 @@ fn wrong_usage_exits_with_2() {
         assert!(!world.path("run").exists(), "wgrad {line} made a folder");
     }
 }
+
+/// It is written last of all, and asked for before anything is timed.
+#[test]
+fn a_trace_that_cannot_be_written_is_found_before_the_work() {
+    let world = World::new();
+    let ended = world.run("bench kernels --device cpu --filter add. --profile missing/trace.json");
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    let expected = "error: --profile missing/trace.json: expected a file that can be written, but \
+                    the folder missing does not exist; make it first\n";
+    assert_eq!(ended.stderr, expected);
+    assert_eq!(ended.stdout, "");
+}
