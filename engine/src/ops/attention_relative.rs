@@ -62,7 +62,8 @@ pub struct Segments<'a> {
 /// # Gradients
 /// Flows to `q`, `k`, `v`, to table and biases of the distances, and to table and bias of the segments. Keeps the inputs, `y`,
 /// two floats a row and head, and four bits a score of one head: two that say something, in 16-bit halves that lie in an f32
-/// each. Backward holds a second copy of these while it runs.
+/// each. Backward holds a second copy of these while it runs. On emulated GPUs also the products with distances, with q + w and
+/// r that they are made of, where a query meets no more than 4·D distances: T up to 192 at D = 64.
 ///
 /// # Panics
 /// If shapes do not fit, T or S is 0, or D is no multiple of 4 from 4 to 128.
