@@ -69,7 +69,7 @@ pub fn time(device: &Device, budget: Duration, mut step: impl FnMut()) -> Timing
 }
 
 /// Times each step for about `budget`, a sample of one after a sample of the other, so that what else a machine does
-/// in the meantime hits all of them; with the median of how many times the first's seconds the last takes in a round.
+/// in the meantime hits all of them. Also gives the last one's seconds over the first one's, the median of the rounds.
 pub fn time_in_turns<const N: usize>(
     device: &Device,
     budget: Duration,

@@ -18,8 +18,8 @@ Examples:
   wgrad bench compositions --filter contrastive --json
   wgrad bench compositions --large --device cpu
 
-Each row is forward and backward, the two sides in turns; `times` is the median over the turns of how many times
-the fused side's seconds the plain one took in it. Memory is what a step needs beside its inputs.")]
+Each row is forward and backward, the two sides in turns; `times` is plain over fused, the median of the turns.
+Memory is what a step needs beside its inputs.")]
 pub struct Args {
     /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]
@@ -41,7 +41,7 @@ struct Side {
     bytes: u64,
 }
 
-/// A row: the plain side, and how many times as long it took, where it fits.
+/// The plain side, where it fits, comes with plain over fused, the median of the turns.
 struct Row {
     fused: Side,
     plain: Option<(Side, f64)>,

@@ -73,7 +73,8 @@ impl Inputs {
         kept
     }
 
-    /// Whether a query meets no more distances than it has words in q, k, v and y: then X doubles at most what is kept.
+    /// Whether a query meets no more distances than it has words in q, k, v and y: then X is no larger than these, which are
+    /// kept in any case.
     fn has_few_distances(&self) -> bool {
         self.blocks().iter().all(|block| block.distances <= 4 * self.params.width as usize)
     }
