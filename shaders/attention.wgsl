@@ -5,8 +5,9 @@
 //           a row that sees nothing has y_i = 0 and L_i = 10³⁰, so that exp(s − L) is 0 in backward
 // source    Vaswani et al. 2017, arXiv:1706.03762, eq. 1; online softmax: Dao 2023, arXiv:2307.08691, algorithm 1
 // shapes    B items, T queries, S keys, A heads of D channels, D a multiple of 4 up to 128; tensors as they lie, [B, T, A, D]
-// work      one workgroup per (64 queries, head, item), walking over tiles of 32 keys; dispatch (⌈T/64⌉, A, B)
-// cost      4·B·A·T·S·D FLOPs; words: Q and Y once, K and V ⌈T/64⌉ times; tiles past length or diagonal are skipped
+// work      one workgroup per (64 queries, 64 channels of Y, head, item), walking over tiles of 32 keys; dispatch (⌈T/64⌉, A·⌈D/64⌉, B)
+// cost      4·B·A·T·S·D FLOPs, half as many again where D is above 64; words: Y once, Q, K and V ⌈S/32⌉ and ⌈T/64⌉ times;
+//           tiles past length or diagonal are skipped
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
 // uses      shared/combine.wgsl, shared/attention_tile.wgsl, shared/philox.wgsl
 
@@ -40,7 +41,7 @@ override CHUNKS: u32 = 4u;  // ⌈D/32⌉
 
 const HIDDEN: f32 = -1e30;
 
-var<workgroup> partial: array<f32, 512>;  // [64, 8]  one value a row from each of its lanes
+var<workgroup> of_lanes: array<vec4f, 128>;  // [2, 64]  a value for each of its eight rows from every lane
 
 // Length and causality leave columns 0 .. seen_by(item, i) to row i.
 fn seen_by(item: u32, i: u32) -> u32 {
@@ -72,112 +73,84 @@ fn dropout_scale(item: u32, i: u32, j: u32, head: u32) -> vec4f {
     return select(vec4f(0.0), vec4f(params.keep_scale), word >= vec4u(params.threshold));
 }
 
+fn vec4_of(tensor: u32, at: u32) -> vec4f {
+    switch tensor {
+        case Q: { return vec4f(q[at]); }
+        case K: { return vec4f(k[at]); }
+        default: { return vec4f(v[at]); }
+    }
+}
+
 @compute @workgroup_size(TILE_LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
+    let place = place_of(group, lane);
+    let head = place.head;
+    let item = place.item;
     let i0 = group.x * TILE_ROWS;
-    let head = group.y;
-    let item = group.z;
     let ty = lane / 8u;
     let tx = lane % 8u;
-    let width = params.width / 4u;           // vec4s of a head
-    let stride = params.heads * width;       // vec4s from row to row
-    let q_start = item * params.queries * stride + head * width;
-    let k_start = item * params.keys * stride + head * width;
 
-    var sums: array<mat4x4f, 4>;             // Σ p·v: [chunk][row] of four channels
-    var maximum = vec4f(HIDDEN);             // of the four rows, over the tiles so far
-    var total = vec4f(0.0);                  // Σ p of the four rows, over this lane's columns
+    var sums: array<vec4f, 16>;  // Σ p·v: [row][half] of four channels
+    var maximum = array(vec4f(HIDDEN), vec4f(HIDDEN));  // of the eight rows, over the tiles so far
+    var total: array<vec4f, 2>;  // Σ p of the eight rows, over this lane's columns
     let end = seen_by(item, min(i0 + TILE_ROWS, params.queries) - 1u);
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
-        var s = mat4x4f();
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            workgroupBarrier();
-            for (var at = lane; at < TILE_ROWS * CHUNK; at += TILE_LANES) {
-                let i = i0 + at / CHUNK;
-                let c = chunk * CHUNK + at % CHUNK;
-                var value = vec4f(0.0);
-                if i < params.queries && c < width {
-                    value = vec4f(q[q_start + i * stride + c]);
-                }
-                own[at] = value;
-            }
-            for (var at = lane; at < TILE_COLUMNS * CHUNK; at += TILE_LANES) {
-                let j = j0 + at / CHUNK;
-                let c = chunk * CHUNK + at % CHUNK;
-                var value = vec4f(0.0);
-                if j < params.keys && c < width {
-                    value = vec4f(k[k_start + j * stride + c]);
-                }
-                other[swizzled(at / CHUNK, at % CHUNK)] = value;
-            }
-            workgroupBarrier();
-            s = inner_products(s, ty, tx);
-        }
-
-        for (var r = 0u; r < 4u; r++) {
-            let seen = visible(item, i0 + 4u * ty + r, j0 + 4u * tx);
+        var s = products(Q, K, place, i0, j0);
+        var peaks: array<vec4f, 2>;
+        for (var r = 0u; r < 8u; r++) {
+            let seen = visible(item, i0 + 8u * ty + r, j0 + 4u * tx);
             s[r] = select(vec4f(HIDDEN), s[r] * params.scale, seen);
-            partial[(4u * ty + r) * 8u + tx] = max(max(s[r].x, s[r].y), max(s[r].z, s[r].w));
+            peaks[r / 4u][r % 4u] = max(max(s[r].x, s[r].y), max(s[r].z, s[r].w));
         }
+        of_lanes[lane] = peaks[0];
+        of_lanes[TILE_LANES + lane] = peaks[1];
         workgroupBarrier();
-        for (var r = 0u; r < 4u; r++) {
-            var peak = maximum[r];
+        for (var h = 0u; h < 2u; h++) {
+            var peak = maximum[h];
             for (var lane_of_row = 0u; lane_of_row < 8u; lane_of_row++) {
-                peak = max(peak, partial[(4u * ty + r) * 8u + lane_of_row]);
+                peak = max(peak, of_lanes[h * TILE_LANES + 8u * ty + lane_of_row]);
             }
-            let rescale = exp(maximum[r] - peak);
-            maximum[r] = peak;
-            // A finite sentinel needs the select: in a row hidden so far, exp(HIDDEN − HIDDEN) is 1.
-            var p = select(vec4f(0.0), exp(s[r] - vec4f(peak)), s[r] > vec4f(0.5 * HIDDEN));
-            total[r] = total[r] * rescale + (p.x + p.y) + (p.z + p.w);
-            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-                sums[chunk][r] *= rescale;
-            }
-            if params.threshold != 0u {
-                p *= dropout_scale(item, i0 + 4u * ty + r, j0 + 4u * tx, head);
-            }
-            own[(4u * ty + r) * CHUNK + tx] = p;
-        }
-
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            workgroupBarrier();
-            for (var at = lane; at < TILE_COLUMNS * CHUNK; at += TILE_LANES) {
-                let j = j0 + at / CHUNK;
-                let c = chunk * CHUNK + at % CHUNK;
-                var value = vec4f(0.0);
-                if j < params.keys && c < width {
-                    value = vec4f(v[k_start + j * stride + c]);
+            let rescale = exp(maximum[h] - peak);
+            maximum[h] = peak;
+            for (var n = 0u; n < 4u; n++) {
+                let r = 4u * h + n;
+                // A finite sentinel needs the select: in a row hidden so far, exp(HIDDEN − HIDDEN) is 1.
+                let p = select(vec4f(0.0), exp(s[r] - vec4f(peak[n])), s[r] > vec4f(0.5 * HIDDEN));
+                total[h][n] = total[h][n] * rescale[n] + (p.x + p.y) + (p.z + p.w);
+                sums[2u * r] *= rescale[n];
+                sums[2u * r + 1u] *= rescale[n];
+                s[r] = p;
+                if params.threshold != 0u {
+                    s[r] *= dropout_scale(item, i0 + 8u * ty + r, j0 + 4u * tx, head);
                 }
-                other[at] = value;
             }
-            workgroupBarrier();
-            sums[chunk] = weighted_sums(sums[chunk], ty, tx);
         }
+        add_weighted(&sums, s, V, place, j0);
     }
 
     workgroupBarrier();
-    for (var r = 0u; r < 4u; r++) {
-        partial[(4u * ty + r) * 8u + tx] = total[r];
-    }
+    of_lanes[lane] = total[0];
+    of_lanes[TILE_LANES + lane] = total[1];
     workgroupBarrier();
-    for (var r = 0u; r < 4u; r++) {
-        let i = i0 + 4u * ty + r;
-        var sum = 0.0;
+    for (var h = 0u; h < 2u; h++) {
+        var sum = vec4f(0.0);
         for (var lane_of_row = 0u; lane_of_row < 8u; lane_of_row++) {
-            sum += partial[(4u * ty + r) * 8u + lane_of_row];
+            sum += of_lanes[h * TILE_LANES + 8u * ty + lane_of_row];
         }
-        if i < params.queries {
-            let sees = sum > 0.0;
-            let inverse = select(0.0, 1.0 / max(sum, 1e-30), sees);
-            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-                let c = chunk * CHUNK + tx;
-                if c < width {
-                    y[q_start + i * stride + c] = Element4(sums[chunk][r] * inverse);
+        let sees = sum > vec4f(0.0);
+        let inverse = select(vec4f(0.0), 1.0 / max(sum, vec4f(1e-30)), sees);
+        let log_sum = select(vec4f(1e30), maximum[h] + log(max(sum, vec4f(1e-30))), sees);
+        for (var n = 0u; n < 4u; n++) {
+            let i = i0 + 8u * ty + 4u * h + n;
+            let row = (item * params.queries + i) * params.heads + head;
+            for (var half = 0u; half < 2u; half++) {
+                let c = place.first + half * CHUNK + tx;
+                if i < params.queries && c < params.width / 4u {
+                    y[row * (params.width / 4u) + c] = Element4(sums[8u * h + 2u * n + half] * inverse[n]);
                 }
             }
-            if tx == 0u {
-                let row = (item * params.heads + head) * params.queries + i;
-                lse[row] = select(1e30, maximum[r] + log(max(sum, 1e-30)), sees);
+            if i < params.queries && tx == 0u && place.first == 0u {
+                lse[(item * params.heads + head) * params.queries + i] = log_sum[n];
             }
         }
     }

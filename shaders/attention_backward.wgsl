@@ -5,9 +5,10 @@
 //           dq_i = scale·Σ_j ds_ij·k_j,  dk_j = scale·Σ_i ds_ij·q_i,  dv_j = Σ_i z_ij·p_ij·dy_i
 // source    Dao 2023, arXiv:2307.08691, algorithm 2, with its atomic additions to dQ replaced by a second walk
 // shapes    as attention.wgsl
-// work      backward_rows: one lane per note. backward_queries: one workgroup per (64 queries, head, item) walks over
-//           tiles of 32 keys, dispatch (⌈T/64⌉, A, B). backward_keys: one per (64 keys, head, item) over tiles of 32 queries
-// cost      6·B·A·T·S·D FLOPs for dQ and 8·B·A·T·S·D for dK and dV; every gradient is written once, by one owner
+// work      backward_rows: one lane per note. backward_queries: one workgroup per (64 queries, 64 channels, head, item) walks over
+//           tiles of 32 keys, dispatch (⌈T/64⌉, A·⌈D/64⌉, B). backward_keys: one per (64 keys, ..) over tiles of 32 queries
+// cost      6·B·A·T·S·D FLOPs for dQ and 8·B·A·T·S·D for dK and dV (10 and 12 where D is above 64, as each block of channels
+//           makes the weights again); every gradient is written once, by one owner
 // limits    a stage may bind eight storage buffers, so all that the walks read beside q, k, v and dy lies in one, `notes`:
 //           the key as four 16-bit halves · B lengths · L [B, A, T] · Δ [B, A, T] · the bits as halves [B, T, ⌈S/32⌉, 2];
 //           its integers are below 2²⁴, which f32 holds exactly
@@ -89,21 +90,21 @@ fn backward_rows(
 
 @compute @workgroup_size(TILE_LANES)
 fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let i0 = group.x * TILE_ROWS;
     let ty = lane / 8u;
     let tx = lane % 8u;
     let rows = params.batch * params.heads * params.queries;
 
-    var sums: array<mat4x4f, 4>;  // dq / scale: [chunk][row] of four channels
+    var sums: array<vec4f, 16>;  // dq / scale: [row][half] of four channels
     let seen = seen_by(place.item, min(i0 + TILE_ROWS, params.queries) - 1u);
     let end = agreed(lane, vec2u(0u, seen)).y;
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
         let s = products(Q, K, place, i0, j0);
         let dp = products(DY, V, place, i0, j0);
-        var ds = mat4x4f();
-        for (var r = 0u; r < 4u; r++) {
-            let i = i0 + 4u * ty + r;
+        var ds: array<vec4f, 8>;
+        for (var r = 0u; r < 8u; r++) {
+            let i = i0 + 8u * ty + r;
             let j = j0 + 4u * tx;
             let note = note_of(place.item, place.head, min(i, params.queries - 1u));
             let weight = exp(s[r] * params.scale - vec4f(notes[note]));
@@ -112,13 +113,13 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
         }
         add_weighted(&sums, ds, K, place, j0);
     }
-    for (var r = 0u; r < 4u; r++) {
-        let i = i0 + 4u * ty + r;
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * CHUNK + tx;
+    for (var r = 0u; r < 8u; r++) {
+        let i = i0 + 8u * ty + r;
+        for (var half = 0u; half < 2u; half++) {
+            let c = place.first + half * CHUNK + tx;
             if i < params.queries && c < params.width / 4u {
                 let row = (place.item * params.queries + i) * params.heads + place.head;
-                dq[row * (params.width / 4u) + c] = Element4(params.scale * sums[chunk][r]);
+                dq[row * (params.width / 4u) + c] = Element4(params.scale * sums[2u * r + half]);
             }
         }
     }
@@ -126,27 +127,27 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
 
 @compute @workgroup_size(TILE_LANES)
 fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let j0 = group.x * TILE_ROWS;
     let ty = lane / 8u;
     let tx = lane % 8u;
 
-    var sums_k: array<mat4x4f, 4>;  // dk / scale: [chunk][row] of four channels
-    var sums_v: array<mat4x4f, 4>;  // dv
+    var sums_k: array<vec4f, 16>;  // dk / scale: [row][half] of four channels
+    var sums_v: array<vec4f, 16>;  // dv
     let range = agreed(lane, rows_that_see(place.item, j0));
     for (var i0 = range.x; i0 < range.y; i0 += TILE_COLUMNS) {
-        let tile = backward_tile(place, j0, i0);
-        add_weighted(&sums_v, tile.weights, DY, place, i0);
-        add_weighted(&sums_k, tile.ds, Q, place, i0);
+        let p = signed_weights(place, j0, i0);
+        add_to_dv(&sums_v, p, place, i0);
+        add_to_dk(&sums_k, p, place, j0, i0);
     }
-    for (var r = 0u; r < 4u; r++) {
-        let j = j0 + 4u * ty + r;
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * CHUNK + tx;
+    for (var r = 0u; r < 8u; r++) {
+        let j = j0 + 8u * ty + r;
+        for (var half = 0u; half < 2u; half++) {
+            let c = place.first + half * CHUNK + tx;
             if j < params.keys && c < params.width / 4u {
                 let row = (place.item * params.keys + j) * params.heads + place.head;
-                dk[row * (params.width / 4u) + c] = Element4(params.scale * sums_k[chunk][r]);
-                dv[row * (params.width / 4u) + c] = Element4(sums_v[chunk][r]);
+                dk[row * (params.width / 4u) + c] = Element4(params.scale * sums_k[2u * r + half]);
+                dv[row * (params.width / 4u) + c] = Element4(sums_v[2u * r + half]);
             }
         }
     }

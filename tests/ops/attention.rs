@@ -106,8 +106,9 @@ fn kernels_not_chosen_here_match_twin() {
             let halves = params.has_bits as usize * 2 * batch * queries * keys.div_ceil(32);
             let words = 4 + batch + 2 * batch * heads * queries + halves;
             let mut notes = device.buffer(words);
+            let parts = heads * width.div_ceil(64); // heads in blocks of 64 channels
             let tiles = |rows: usize| {
-                Launch::groups([rows.div_ceil(64) as u32, heads as u32, batch as u32])
+                Launch::groups([rows.div_ceil(64) as u32, parts as u32, batch as u32])
             };
 
             let constants = Constants { chunks };
@@ -179,7 +180,7 @@ fn kernels_not_chosen_here_match_twin() {
                 dk: &mut fused_dk,
                 dv: &mut fused_dv,
             };
-            device.run(fused, Launch::groups([1, heads as u32, batch as u32]));
+            device.run(fused, Launch::groups([1, parts as u32, batch as u32]));
 
             let expected = problem.expected();
             let context = format!("{device:?} {extents:?} {hidden:?}");

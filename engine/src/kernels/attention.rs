@@ -43,7 +43,7 @@ impl Kernel for Forward<'_> {
     const STEM: &'static str = "attention";
     const ENTRY: &'static str = "forward";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {

@@ -104,7 +104,7 @@ impl Kernel for BackwardQueries<'_> {
     const STEM: &'static str = "attention_backward";
     const ENTRY: &'static str = "backward_queries";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {
@@ -165,7 +165,7 @@ impl Kernel for BackwardKeys<'_> {
     const STEM: &'static str = "attention_backward";
     const ENTRY: &'static str = "backward_keys";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {

@@ -45,7 +45,7 @@ impl Kernel for Backward<'_> {
     const STEM: &'static str = "attention_backward_fused";
     const ENTRY: &'static str = "backward";
     const SOURCE: &'static str = SOURCE;
-    const WORKGROUP: [u32; 3] = [128, 1, 1];
+    const WORKGROUP: [u32; 3] = [64, 1, 1];
     const USES_PARAMS: bool = true;
 
     fn params(&self) -> &[u8] {

@@ -15,6 +15,8 @@ use crate::tensor::{Backward, Tensor};
 const TILE_ROWS: usize = 64;
 /// Channels of a chunk of the head's width.
 const CHUNK_CHANNELS: u32 = 32;
+/// Channels of the results that one workgroup owns.
+const BLOCK_CHANNELS: u32 = 64;
 /// Lanes of one workgroup of `backward_rows`.
 const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
 /// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.
@@ -103,10 +105,10 @@ pub fn attention(
 
     let mut y = q.buffer_like(q.shape().elements());
     let mut lse = device.buffer(batch * heads * queries);
-    let launch = tiles(queries, &params)
+    let emulated = is_emulated(device, q.format());
+    let launch = tiles(queries, &params, emulated)
         .flops(2 * products(&params))
         .words(2 * q.shape().elements() + 2 * k.shape().elements());
-    let emulated = is_emulated(device, q.format());
     run!(
         device,
         emulated,
@@ -216,12 +218,13 @@ impl Saved {
     /// dq.
     fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
         let mut dq = self.like(device, &self.q);
-        let launch = tiles(self.params.queries as usize, &self.params)
+        let emulated = is_emulated(device, self.q.format());
+        let launch = tiles(self.params.queries as usize, &self.params, emulated)
             .flops(3 * products(&self.params))
             .words(3 * self.q.elements() + 2 * self.k.elements());
         run!(
             device,
-            is_emulated(device, self.q.format()),
+            emulated,
             launch,
             walks
                 | attention_backward_software::BackwardQueries {
@@ -243,12 +246,13 @@ impl Saved {
     /// dk and dv.
     fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
         let (mut dk, mut dv) = (self.like(device, &self.k), self.like(device, &self.k));
-        let launch = tiles(self.params.keys as usize, &self.params)
+        let emulated = is_emulated(device, self.q.format());
+        let launch = tiles(self.params.keys as usize, &self.params, emulated)
             .flops(4 * products(&self.params))
             .words(2 * self.q.elements() + 4 * self.k.elements());
         run!(
             device,
-            is_emulated(device, self.q.format()),
+            emulated,
             launch,
             walks
                 | attention_backward_software::BackwardKeys {
@@ -322,9 +326,10 @@ fn rounds(params: &Params) -> usize {
     clearing + queries.div_ceil(64) * tile_of_queries + 1
 }
 
-/// One workgroup per tile of `rows`, head and item.
-fn tiles(rows: usize, params: &Params) -> Launch {
-    Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
+/// One workgroup per tile of `rows`, block of channels, head and item; an emulated one does all channels of a head.
+fn tiles(rows: usize, params: &Params, emulated: bool) -> Launch {
+    let blocks = if emulated { 1 } else { params.width.div_ceil(BLOCK_CHANNELS) };
+    Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads * blocks, params.batch])
 }
 
 /// Whether this is an emulated GPU of the kind that the software variants are written for. They add up in the results'
