@@ -8,9 +8,10 @@
 // source    Yang et al. 2019, arXiv:1906.08237, §2.2 to §2.5; the shift: Dai et al. 2019, arXiv:1901.02860, appendix B
 // shapes    B items, T queries, S keys, A heads of D channels, D a multiple of 4 up to 128; queries are tokens t_i of Q, the table
 //           of r has Q + S rows, the first unused
-// work      forward_notes: one lane per note. forward: one workgroup per (64 queries, head, item), walking over tiles of 32
-//           keys and the 95 distances of each; dispatch (⌈T/64⌉, A, B)
-// cost      6·B·A·T·S·D FLOPs; words: Q and Y once, K and V ⌈T/64⌉ times, r three times as often; tiles that no row sees are skipped
+// work      forward_notes: one lane per note. forward: one workgroup per (64 queries, 64 channels of Y, head, item), walking over
+//           tiles of 32 keys and the 95 distances of each; dispatch (⌈T/64⌉, A·⌈D/64⌉, B)
+// cost      6·B·A·T·S·D FLOPs (10 where D is above 64); words: Q and Y once, K and V ⌈T/64⌉ times, r three times as often; tiles
+//           that no row sees are skipped
 // limits    a stage may bind eight storage buffers, so masks, places, segments, e and key are packed into one, `notes`
 //           (shared/relative_notes.wgsl), and u and w lie in one
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
@@ -141,11 +142,7 @@ fn forward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgrou
     }
 }
 
-fn load(tensor: u32, place: Place, row: i32, c: u32) -> vec4f {
-    if !is_inside(tensor, row, c) {
-        return vec4f(0.0);
-    }
-    let at = at_row(tensor, place, row, c);
+fn vec4_of(tensor: u32, at: u32) -> vec4f {
     switch tensor {
         case Q: { return q[at]; }
         case K: { return k[at]; }
@@ -161,12 +158,12 @@ fn bias_of(bias: u32, head: u32, c: u32) -> vec4f {
 
 @compute @workgroup_size(TILE_LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let last = group.x * TILE_ROWS + TILE_ROWS - 1u;
     let ty = lane / QUADS;
     let tx = lane % QUADS;
 
-    var sums: array<mat4x4f, 4>;  // Σ p·v: [chunk][row] of four channels
+    var sums: array<mat4x4f, 2>;  // Σ p·v: [half][row] of four channels
     var maximum = vec4f(HIDDEN);  // of the four rows, over the tiles so far
     var total = vec4f(0.0);       // Σ p of the four rows, over this lane's columns
     let end = columns_of_any(place, group.x * TILE_ROWS, TILE_ROWS);
@@ -194,9 +191,8 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
             // A finite sentinel needs the select: in a row hidden so far, exp(HIDDEN − HIDDEN) is 1.
             let p = select(vec4f(0.0), exp(s[r] - vec4f(peak[r])), s[r] > vec4f(0.5 * HIDDEN));
             total[r] = total[r] * rescale[r] + (p.x + p.y) + (p.z + p.w);
-            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-                sums[chunk][r] *= rescale[r];
-            }
+            sums[0][r] *= rescale[r];
+            sums[1][r] *= rescale[r];
             s[r] = p * dropout_scale(place.item, place.head, last - 4u * ty - r, i32(j0 + 4u * tx));
         }
         share_weights(place, s);
@@ -209,13 +205,13 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
     let log_sum = select(vec4f(1e30), maximum + log(max(sum, vec4f(1e-30))), sees);
     for (var r = 0u; r < 4u; r++) {
         let i = last - 4u * ty - r;
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * QUADS + tx;
+        for (var h = 0u; h < 2u; h++) {
+            let c = place.first + h * QUADS + tx;
             if is_inside(Q, i32(i), c) {
-                y[at_row(Q, place, i32(i), c)] = sums[chunk][r] * inverse[r];
+                y[at_row(Q, place, i32(i), c)] = sums[h][r] * inverse[r];
             }
         }
-        if i < params.queries && tx == 0u {
+        if i < params.queries && tx == 0u && place.first == 0u {
             lse[(place.item * params.heads + place.head) * params.queries + i] = log_sum[r];
         }
     }

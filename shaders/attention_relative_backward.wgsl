@@ -77,7 +77,7 @@ fn backward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
     } else if at < 2u * delta_start - lse_start() {
         let row = at - delta_start;  // of [B, A, T]
         let head = (row / params.queries) % params.heads;
-        let place = Place(row / (params.queries * params.heads), head, 0u);
+        let place = Place(row / (params.queries * params.heads), head, 0u, 0u);
         let start = at_row(Q, place, i32(row % params.queries), 0u);
         var delta = 0.0;
         for (var c = 0u; c < params.width / 4u; c++) {
@@ -89,17 +89,18 @@ fn backward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
 
 @compute @workgroup_size(TILE_LANES)
 fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let last = group.x * TILE_ROWS + TILE_ROWS - 1u;
     let ty = lane / QUADS;
     let tx = lane % QUADS;
     let own_dy = Side(DY, i32(last), -1);
 
-    var sums: array<mat4x4f, 4>;  // dq: [chunk][row] of four channels
+    var sums: array<mat4x4f, 2>;  // dq: [half][row] of four channels
     var others = vec4f(0.0);      // σ of the four rows, over this lane's columns
     let end = columns_of_any(place, group.x * TILE_ROWS, TILE_ROWS);
     for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
         let keys = Side(K, i32(j0), 1);
+        let columns = min(TILE_COLUMNS, params.keys - j0);
         let band = band_of(last, j0);
         let s = scores_of_queries(place, last, j0);
         let dp = products(place, OWN_AND_OTHER, own_dy, NONE, Side(V, i32(j0), 1), NONE, band, NONE);
@@ -115,10 +116,11 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
         share_weights(place, ds);
         add_others(&sums, place, keys, NONE);
         if params.has_places == 0u {
-            add_band(&sums, place, band.first);
+            add_band(&sums, place, band.first, columns);
         } else {
             for (var r = 0u; r < 4u; r++) {
-                add_scattered(&sums, place, r, distance_of(place.item, last - 4u * ty - r) + i32(j0));
+                let first = distance_of(place.item, last - 4u * ty - r) + i32(j0);
+                add_scattered(&sums, place, r, first, columns);
             }
         }
     }
@@ -126,13 +128,13 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
     let sum = sum_over_lanes(place, others);
     for (var r = 0u; r < 4u; r++) {
         let i = last - 4u * ty - r;
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * QUADS + tx;
+        for (var h = 0u; h < 2u; h++) {
+            let c = place.first + h * QUADS + tx;
             if is_inside(Q, i32(i), c) {
-                dq[at_row(Q, place, i32(i), c)] = sums[chunk][r];
+                dq[at_row(Q, place, i32(i), c)] = sums[h][r];
             }
         }
-        if i < params.queries && tx == 0u {
+        if i < params.queries && tx == 0u && place.first == 0u {
             sigma[query_of(place.item, i) * params.heads + place.head] = sum[r];
         }
     }
@@ -140,14 +142,14 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
 
 @compute @workgroup_size(TILE_LANES)
 fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let j0 = group.x * TILE_ROWS;
     let j = j0 + 4u * (lane / QUADS);
     let own = Side(K, i32(j0), 1);
     let own_v = Side(V, i32(j0), 1);
 
-    var sums_k: array<mat4x4f, 4>;  // dk: [chunk][row] of four channels
-    var sums_v: array<mat4x4f, 4>;  // dv
+    var sums_k: array<mat4x4f, 2>;  // dk: [half][row] of four channels
+    var sums_v: array<mat4x4f, 2>;  // dv
     for (var i0 = 0u; i0 < params.queries; i0 += TILE_COLUMNS) {
         let last = i0 + TILE_COLUMNS - 1u;
         let end = columns_of_any(place, i0, TILE_COLUMNS);
@@ -179,11 +181,11 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
         add_others(&sums_k, place, queries, U);
     }
     for (var r = 0u; r < 4u; r++) {
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * QUADS + lane % QUADS;
+        for (var h = 0u; h < 2u; h++) {
+            let c = place.first + h * QUADS + lane % QUADS;
             if is_inside(K, i32(j + r), c) {
-                dk[at_row(K, place, i32(j + r), c)] = sums_k[chunk][r];
-                dv[at_row(K, place, i32(j + r), c)] = sums_v[chunk][r];
+                dk[at_row(K, place, i32(j + r), c)] = sums_k[h][r];
+                dv[at_row(K, place, i32(j + r), c)] = sums_v[h][r];
             }
         }
     }
@@ -195,12 +197,12 @@ fn backward_distances(
     @builtin(num_workgroups) groups: vec3u,
     @builtin(local_invocation_index) lane: u32,
 ) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let n0 = group.x * TILE_ROWS;
     let n = n0 + 4u * (lane / QUADS);
     let own = Side(R, i32(n0), 1);
 
-    var sums: array<mat4x4f, 4>;  // dr: [chunk][row] of four channels
+    var sums: array<mat4x4f, 2>;  // dr: [half][row] of four channels
     var totals = vec4f(0.0);      // Σ G of the four rows, over this lane's queries
     for (var i0 = 0u; i0 < params.queries; i0 += TILE_COLUMNS) {
         var is_met = false;
@@ -242,16 +244,16 @@ fn backward_distances(
     workgroupBarrier();
     stage[LANES_START + lane] = totals;
     for (var r = 0u; r < 4u; r++) {
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            let c = chunk * QUADS + lane % QUADS;
+        for (var h = 0u; h < 2u; h++) {
+            let c = place.first + h * QUADS + lane % QUADS;
             if is_inside(R, i32(n + r), c) {
                 let row = place.item * params.distances + n + r;
-                dtable[(row * params.heads + place.head) * (params.width / 4u) + c] = sums[chunk][r];
+                dtable[(row * params.heads + place.head) * (params.width / 4u) + c] = sums[h][r];
             }
         }
     }
     workgroupBarrier();
-    if lane < params.width {
+    if lane < params.width && place.first == 0u {
         var sum = 0.0;
         for (var at = 0u; at < min(TILE_ROWS, params.distances - n0); at++) {
             var total = 0.0;

@@ -4,7 +4,7 @@
 // variant   attention_relative_backward
 // source    as attention_relative_backward
 // shapes    as attention_relative_backward
-// work      one workgroup per (head, item) over tiles of 64 queries and 32 keys; dispatch (1, A, B): too few for a GPU, but right for one
+// work      one workgroup per (64 channels, head, item) over tiles of 64 queries and 32 keys; dispatch (1, A·⌈D/64⌉, B): too few for a GPU, but right for one
 //           that is a processor's cores, whose walk (engine/src/cpu/attention_relative_backward.rs) goes the same way
 // cost      16·B·A·T·S·D FLOPs; dK, dV and dr grow in their own memory, where only their workgroup writes
 // limits    12 storage buffers, more than WebGPU promises
@@ -70,15 +70,20 @@ fn sum_over_own(place: Place, own: Side, bias: u32, at: u32, is_diagonal: bool, 
     for (var a = 0u; a < TILE_ROWS; a++) {
         let b = select(at, at - a, is_diagonal);
         if b < TILE_COLUMNS {
-            sum += shared_weight(a, b) * (load(own.tensor, place, own.first - i32(a), c) + added);
+            sum += shared_weight(a, b) * (row_of(own.tensor, place, own.first - i32(a), c) + added);
         }
     }
     return sum;
 }
 
+// Where the channels of the block end.
+fn block_end(place: Place) -> u32 {
+    return min(place.first + BLOCK, params.width / 4u);
+}
+
 fn clear(place: Place) {
     for (var row = place.lane; row < max(params.keys, params.distances); row += TILE_LANES) {
-        for (var c = 0u; c < params.width / 4u; c++) {
+        for (var c = place.first; c < block_end(place); c++) {
             if row < params.keys {
                 dk[at_row(K, place, i32(row), c)] = vec4f(0.0);
                 dv[at_row(K, place, i32(row), c)] = vec4f(0.0);
@@ -97,7 +102,7 @@ fn at_table(place: Place, n: u32, c: u32) -> u32 {
 // dk or dv of the tile's keys from j0, after their weights were shared.
 fn add_to_keys(place: Place, own: Side, bias: u32, j0: u32, is_value: bool) {
     let j = j0 + place.lane / LANES_OF_KEY;
-    for (var c = place.lane % LANES_OF_KEY; c < params.width / 4u; c += LANES_OF_KEY) {
+    for (var c = place.first + place.lane % LANES_OF_KEY; c < block_end(place); c += LANES_OF_KEY) {
         let sum = sum_over_own(place, own, bias, place.lane / LANES_OF_KEY, false, c);
         if j < params.keys && is_value {
             dv[at_row(K, place, i32(j), c)] += sum;
@@ -111,7 +116,7 @@ fn add_to_keys(place: Place, own: Side, bias: u32, j0: u32, is_value: bool) {
 fn add_to_band(place: Place, own: Side, first: i32) {
     for (var row = place.lane / LANES_OF_KEY; row < BAND_ROWS; row += TILE_LANES / LANES_OF_KEY) {
         let n = first + i32(row);
-        for (var c = place.lane % LANES_OF_KEY; c < params.width / 4u; c += LANES_OF_KEY) {
+        for (var c = place.first + place.lane % LANES_OF_KEY; c < block_end(place); c += LANES_OF_KEY) {
             let sum = sum_over_own(place, own, W, row, true, c);
             if n >= 0 && n < i32(params.distances) {
                 dtable[at_table(place, u32(n), c)] += sum;
@@ -123,12 +128,12 @@ fn add_to_band(place: Place, own: Side, first: i32) {
 // The same where every query has a band of its own: all queries of the tile, for each distance in turn.
 fn add_to_scattered(place: Place, own: Side, j0: u32) {
     for (var n = place.lane; n < params.distances; n += TILE_LANES) {
-        for (var c = 0u; c < params.width / 4u; c++) {
+        for (var c = place.first; c < block_end(place); c++) {
             var sum = vec4f(0.0);
             for (var a = 0u; a < TILE_ROWS; a++) {
                 let b = i32(n) - i32(j0) - distance_of(place.item, u32(own.first) - a);
                 if b >= 0 && b < i32(TILE_COLUMNS) {
-                    let row = load(Q, place, own.first - i32(a), c) + bias_of(W, place.head, c);
+                    let row = row_of(Q, place, own.first - i32(a), c) + bias_of(W, place.head, c);
                     sum += shared_weight(a, u32(b)) * row;
                 }
             }
@@ -138,13 +143,13 @@ fn add_to_scattered(place: Place, own: Side, j0: u32) {
 }
 
 // dw of the item: all of it for the first 64 distances, nothing for the others.
-fn store_bias(place: Place, sums: ptr<function, array<vec4f, 4>>) {
+fn store_bias(place: Place, sums: ptr<function, array<vec4f, 2>>) {
     let tiles = (params.distances + 63u) / 64u;
-    for (var chunk = 0u; chunk < CHUNKS; chunk++) {
+    for (var h = 0u; h < 2u; h++) {
         workgroupBarrier();
-        stage[LANES_START + place.lane] = (*sums)[chunk];
+        stage[LANES_START + place.lane] = (*sums)[h];
         workgroupBarrier();
-        let channel = chunk * 4u * QUADS + place.lane;
+        let channel = 4u * (place.first + h * QUADS) + place.lane;
         if place.lane < 4u * QUADS && channel < params.width {
             var sum = 0.0;
             for (var ty = 0u; ty < TILE_LANES / QUADS; ty++) {
@@ -160,27 +165,24 @@ fn store_bias(place: Place, sums: ptr<function, array<vec4f, 4>>) {
 
 @compute @workgroup_size(TILE_LANES)
 fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
-    let place = Place(group.z, group.y, lane);
+    let place = place_of(group, lane);
     let ty = lane / QUADS;
     let tx = lane % QUADS;
     clear(place);
     storageBarrier();
 
-    var bias_sums: array<vec4f, 4>;  // dw over the lane's rows: [chunk] of four channels
+    var bias_sums: array<vec4f, 2>;  // dw over the lane's rows: [half] of four channels
     for (var i0 = 0u; i0 < params.queries; i0 += TILE_ROWS) {
         let last = i0 + TILE_ROWS - 1u;
         let own = Side(Q, i32(last), -1);
         let own_dy = Side(DY, i32(last), -1);
-        var sums: array<mat4x4f, 4>;       // dq by keys: [chunk][row] of four channels
-        var band_sums: array<mat4x4f, 4>;  // dq by distances
-        for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-            sums[chunk] = mat4x4f();
-            band_sums[chunk] = mat4x4f();
-        }
+        var sums: array<mat4x4f, 2>;       // dq by keys: [half][row] of four channels
+        var band_sums: array<mat4x4f, 2>;  // dq by distances
         var others = vec4f(0.0);  // σ of the four rows, over this lane's columns
         let end = columns_of_any(place, i0, TILE_ROWS);
         for (var j0 = 0u; j0 < end; j0 += TILE_COLUMNS) {
             let keys = Side(K, i32(j0), 1);
+            let columns = min(TILE_COLUMNS, params.keys - j0);
             let band = band_of(last, j0);
             let s = scores_of_queries(place, last, j0);
             let dp = products(place, OWN_AND_OTHER, own_dy, NONE, Side(V, i32(j0), 1), NONE, band, NONE);
@@ -202,12 +204,12 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
             add_to_keys(place, own, U, j0, false);
             add_others(&sums, place, keys, NONE);
             if params.has_places == 0u {
-                add_band(&band_sums, place, band.first);
+                add_band(&band_sums, place, band.first, columns);
                 add_to_band(place, own, band.first);
             } else {
                 for (var r = 0u; r < 4u; r++) {
                     let first = distance_of(place.item, last - 4u * ty - r) + i32(j0);
-                    add_scattered(&band_sums, place, r, first);
+                    add_scattered(&band_sums, place, r, first, columns);
                 }
                 add_to_scattered(place, own, j0);
             }
@@ -217,14 +219,14 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
         let sum = sum_over_lanes(place, others);
         for (var r = 0u; r < 4u; r++) {
             let i = last - 4u * ty - r;
-            for (var chunk = 0u; chunk < CHUNKS; chunk++) {
-                let c = chunk * QUADS + tx;
-                bias_sums[chunk] += band_sums[chunk][r];
+            for (var h = 0u; h < 2u; h++) {
+                let c = place.first + h * QUADS + tx;
+                bias_sums[h] += band_sums[h][r];
                 if is_inside(Q, i32(i), c) {
-                    dq[at_row(Q, place, i32(i), c)] = sums[chunk][r] + band_sums[chunk][r];
+                    dq[at_row(Q, place, i32(i), c)] = sums[h][r] + band_sums[h][r];
                 }
             }
-            if i < params.queries && tx == 0u {
+            if i < params.queries && tx == 0u && place.first == 0u {
                 sigma[query_of(place.item, i) * params.heads + place.head] = sum[r];
             }
         }

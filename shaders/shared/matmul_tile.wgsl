@@ -63,19 +63,20 @@ fn multiply(group: vec3u, lane: u32, sums: ptr<function, array<vec4f, 16>>) {
             }
         }
         workgroupBarrier();
-        for (var kk = 0u; kk < TILE_INNER; kk++) {
-            let swizzle = kk / 4u * 2u;
-            let a_at = kk * A_QUADS + (down ^ swizzle);
-            let b_at = kk * B_QUADS + (across ^ swizzle);
-            let upper = a_tile[a_at];
-            let lower = a_tile[a_at + A_QUADS / 2u];
-            let left = b_tile[b_at];
-            let right = b_tile[b_at + B_QUADS / 2u];
-            for (var r = 0u; r < 4u; r++) {
-                sums[2u * r] = fma(vec4f(upper[r]), left, sums[2u * r]);
-                sums[2u * r + 1u] = fma(vec4f(upper[r]), right, sums[2u * r + 1u]);
-                sums[2u * r + 8u] = fma(vec4f(lower[r]), left, sums[2u * r + 8u]);
-                sums[2u * r + 9u] = fma(vec4f(lower[r]), right, sums[2u * r + 9u]);
+        for (var deep = 0u; deep < TILE_INNER / 4u; deep++) {
+            let a_at = 4u * deep * A_QUADS + (down ^ (2u * deep));
+            let b_at = 4u * deep * B_QUADS + (across ^ (2u * deep));
+            for (var j = 0u; j < 4u; j++) {
+                let upper = a_tile[a_at + j * A_QUADS];
+                let lower = a_tile[a_at + j * A_QUADS + A_QUADS / 2u];
+                let left = b_tile[b_at + j * B_QUADS];
+                let right = b_tile[b_at + j * B_QUADS + B_QUADS / 2u];
+                for (var r = 0u; r < 4u; r++) {
+                    sums[2u * r] = fma(vec4f(upper[r]), left, sums[2u * r]);
+                    sums[2u * r + 1u] = fma(vec4f(upper[r]), right, sums[2u * r + 1u]);
+                    sums[2u * r + 8u] = fma(vec4f(lower[r]), left, sums[2u * r + 8u]);
+                    sums[2u * r + 9u] = fma(vec4f(lower[r]), right, sums[2u * r + 9u]);
+                }
             }
         }
     }

@@ -3,8 +3,9 @@
 // Lane (ty, tx) of 16 × 8 owns rows 4·ty.. of the tile's 64 and columns 4·tx.. of its 32. Of query, key and distance two are the
 // own and the other rows. The third are the band: own row a and other row b meet in its row a + b, one of 95, so that
 // a lane's 16 pairs need 7 of them. For that, rows whose number falls where another's grows are taken backwards.
-// Beside combine.wgsl and relative_notes.wgsl, for a shader that declares `params`, CHUNKS, `table`, and two functions:
-// `load(tensor, place, row, c)`, channels 4·c .. of a row or 0 outside of it, and `bias_of(bias, head, c)`, those of u or w.
+// The results of a workgroup are a block of 64 channels, a lane's are channels 4·tx.. and 32 + 4·tx.. of it.
+// Beside combine.wgsl and relative_notes.wgsl, for a shader that declares `params`, CHUNKS, and two functions:
+// `vec4_of(tensor, at)`, a word of one of the tensors below, and `bias_of(bias, head, c)`, channels 4·c .. of u or w.
 
 const TILE_LANES: u32 = 128u;
 const TILE_ROWS: u32 = 64u;
@@ -12,6 +13,7 @@ const TILE_COLUMNS: u32 = 32u;
 const BAND_ROWS: u32 = 96u;  // one more than there are
 const CHUNK: u32 = 4u;       // vec4s of a row that are staged at a time
 const QUADS: u32 = 8u;       // vec4s of a row of weights, and lanes that share it
+const BLOCK: u32 = 16u;      // vec4s of a row of results
 
 // Where own rows, other rows, the band and the biases begin in `stage`.
 const OTHER_START: u32 = 272u;
@@ -61,7 +63,14 @@ const OTHER_AND_BAND: u32 = 4u;
 struct Place {
     item: u32,
     head: u32,
+    first: u32,  // vec4 of the head's width at which the block of results begins
     lane: u32,
+}
+
+// Of a workgroup (.., head and block of 64 channels, item).
+fn place_of(group: vec3u, lane: u32) -> Place {
+    let blocks = (CHUNKS + 1u) / 2u;
+    return Place(group.z, group.y / blocks, group.y % blocks * BLOCK, lane);
 }
 
 // Rows first, first + step, .. of a tensor.
@@ -96,10 +105,32 @@ fn spread(row: u32, c: u32) -> u32 {
     return row * CHUNK + row / 4u + c;
 }
 
+// Channels 4·c .. of four rows, zero outside. Something is read in any case, so that the four are under way at once.
+fn four_rows(side: Side, place: Place, c: u32) -> mat4x4f {
+    let length = rows_of(side.tensor);
+    let width = params.width / 4u;
+    let stride = i32(params.heads * width);
+    let items = select(vec2i(i32(place.item), i32(params.batch)), vec2i(0, 1), side.tensor == R);
+    let last = items.y * length * stride - 1;
+    let at = items.x * length * stride + i32(place.head * width + c) + side.first * stride;
+    let end = select(0u, u32(length), c < width);
+    var rows: mat4x4f;
+    for (var n = 0; n < 4; n++) {
+        let value = vec4_of(side.tensor, u32(clamp(at + n * side.step * stride, 0, last)));
+        // As u32 a row before the first is past every end.
+        rows[n] = select(vec4f(0.0), value, u32(side.first + n * side.step) < end);
+    }
+    return rows;
+}
+
+// The first `rows` of a side, at most 128: a lane stages every 32nd of them.
 fn stage_rows(start: u32, rows: u32, side: Side, place: Place, chunk: u32) {
-    for (var at = place.lane; at < rows * CHUNK; at += TILE_LANES) {
-        let row = side.first + side.step * i32(at / CHUNK);
-        stage[start + spread(at / CHUNK, at % CHUNK)] = load(side.tensor, place, row, chunk * CHUNK + at % CHUNK);
+    let row = place.lane / CHUNK;
+    let c = place.lane % CHUNK;
+    let every = Side(side.tensor, side.first + side.step * i32(row), 32 * side.step);
+    let loaded = four_rows(every, place, chunk * CHUNK + c);
+    for (var n = 0u; n < rows / 32u; n++) {
+        stage[start + spread(row + 32u * n, c)] = loaded[n];
     }
 }
 
@@ -207,22 +238,21 @@ fn products(place: Place, who: u32, own: Side, own_bias: u32, other: Side, other
 fn meet_four(place: Place, queries: u32, bias: u32, i: u32, tensor: u32, first: i32) -> vec4f {
     var sum = vec4f(0.0);
     for (var c = 0u; c < params.width / 4u; c++) {
-        var query = load(queries, place, i32(i), c);
+        var query = row_of(queries, place, i32(i), c);
         if bias != NONE {
             query += bias_of(bias, place.head, c);
         }
-        sum = combine(sum, query, transpose(four_rows(tensor, place, first, c)));
+        sum = combine(sum, query, transpose(four_rows(Side(tensor, first, 1), place, c)));
     }
     return sum;
 }
 
-fn four_rows(tensor: u32, place: Place, first: i32, c: u32) -> mat4x4f {
-    return mat4x4f(
-        load(tensor, place, first, c),
-        load(tensor, place, first + 1, c),
-        load(tensor, place, first + 2, c),
-        load(tensor, place, first + 3, c),
-    );
+// Channels 4·c .. of one row, zero outside.
+fn row_of(tensor: u32, place: Place, row: i32, c: u32) -> vec4f {
+    if !is_inside(tensor, row, c) {
+        return vec4f(0.0);
+    }
+    return vec4_of(tensor, at_row(tensor, place, row, c));
 }
 
 // The band where own queries, or other ones, begin with the last of a tile, and the keys with j0.

@@ -3,11 +3,7 @@
 // For a shader that declares `params`, q, k, v, `table`, dy and `notes` as attention_relative_backward.wgsl does; beside
 // relative_notes.wgsl and relative_tile.wgsl.
 
-fn load(tensor: u32, place: Place, row: i32, c: u32) -> vec4f {
-    if !is_inside(tensor, row, c) {
-        return vec4f(0.0);
-    }
-    let at = at_row(tensor, place, row, c);
+fn vec4_of(tensor: u32, at: u32) -> vec4f {
     switch tensor {
         case Q: { return q[at]; }
         case K: { return k[at]; }

@@ -16,7 +16,7 @@ const TILE_ROWS: usize = 64;
 /// Channels of a chunk of the head's width.
 const CHUNK_CHANNELS: u32 = 32;
 /// Channels of the results that one workgroup owns.
-const BLOCK_CHANNELS: u32 = 64;
+pub(super) const BLOCK_CHANNELS: u32 = 64;
 /// Lanes of one workgroup of `backward_rows`.
 const ROW_LANES: u32 = BackwardRows::WORKGROUP[0];
 /// Lanes of a subgroup for which the software variants are written: 256-bit vectors of f32.

@@ -6,7 +6,7 @@ mod inputs;
 
 use self::backward::Saved;
 use self::inputs::Inputs;
-use super::attention::is_emulated;
+use super::attention::{BLOCK_CHANNELS, is_emulated};
 use super::visibility::Visibility;
 use crate::device::{Device, Launch};
 use crate::kernels::attention_relative::{Constants, Forward};
@@ -136,9 +136,10 @@ impl Inputs {
         is_emulated(device, self.q.format())
     }
 
-    /// One workgroup per tile of `rows`, head and item.
+    /// One workgroup per tile of `rows`, block of channels, head and item.
     fn tiles(&self, rows: usize) -> Launch {
         let Self { params, .. } = self;
-        Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads, params.batch])
+        let blocks = params.width.div_ceil(BLOCK_CHANNELS);
+        Launch::groups([rows.div_ceil(TILE_ROWS) as u32, params.heads * blocks, params.batch])
     }
 }

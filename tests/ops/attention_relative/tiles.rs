@@ -45,7 +45,8 @@ impl Problem {
             Launch::lanes(twins.packed.len(), ForwardNotes::WORKGROUP[0]),
         );
         let (mut y, mut lse) = (device.buffer(q.words()), device.buffer(twins.lse.len()));
-        let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), params.heads, params.batch]);
+        let parts = params.heads * params.width.div_ceil(64); // heads in blocks of 64 channels
+        let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), parts, params.batch]);
         device.run(
             Forward {
                 params,
@@ -112,7 +113,7 @@ impl Problem {
                 dtable: &mut dtable,
                 dbias: &mut dbias,
             },
-            Launch::groups([1, params.heads, params.batch]),
+            tiles(1),
         );
         let of_one = [dq, sigma, dk, dv, dtable];
         for ((found, expected), name) in of_one.iter().zip(&twins.walked).zip(names) {
@@ -140,7 +141,8 @@ fn by_walks(
     constants: walks::Constants,
     twins: &Twins,
 ) -> Gradients {
-    let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), params.heads, params.batch]);
+    let parts = params.heads * params.width.div_ceil(64); // heads in blocks of 64 channels
+    let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), parts, params.batch]);
     let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] = room(device, twins);
     let kernel = BackwardQueries {
         params,

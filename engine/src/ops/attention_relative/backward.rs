@@ -214,9 +214,8 @@ impl Saved {
         let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
         let [mut dtable, mut dbias] = self.of_distances(device);
         let words = 3 * inputs.q.words() + 4 * inputs.k.words() + dtable.words();
-        let launch = Launch::groups([1, inputs.params.heads, inputs.params.batch])
-            .flops(8 * inputs.product())
-            .words(words + inputs.table.words());
+        let launch =
+            inputs.tiles(1).flops(8 * inputs.product()).words(words + inputs.table.words());
         walk!(
             self,
             device,
