@@ -85,7 +85,7 @@ fn vec4_of(tensor: u32, at: u32) -> vec4f {
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
     let place = place_of(group, lane);
     let head = place.head;
-    let item = place.item;
+    let item = group.z;  // not of place, beside a lane: where the walk ends must be seen to be one for all
     let i0 = group.x * TILE_ROWS;
     let ty = lane / 8u;
     let tx = lane % 8u;
