@@ -9,7 +9,7 @@
 // cost      4·B·A·T·S·D FLOPs, half as many again where D is above 64; words: Y once, Q, K and V ⌈S/32⌉ and ⌈T/64⌉ times;
 //           tiles past length or diagonal are skipped
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/combine.wgsl, shared/attention_tile.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B

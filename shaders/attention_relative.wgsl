@@ -15,7 +15,7 @@
 // limits    a stage may bind eight storage buffers, so masks, places, segments, e and key are packed into one, `notes`
 //           (shared/relative_notes.wgsl), and u and w lie in one
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,           // B

@@ -13,7 +13,7 @@
 // cost      10·B·A·T·S·D FLOPs for dQ, as many for dK and dV, 8·B·A·T·S·D for dr; every gradient is written once, by one owner
 // limits    a stage may bind eight storage buffers, so `notes` holds the biases, L and Δ as well (shared/relative_notes.wgsl)
 // numerics  hidden weights are 0 by select
-// uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,           // B

@@ -9,7 +9,7 @@
 // cost      16·B·A·T·S·D FLOPs; dK, dV and dr grow in their own memory, where only their workgroup writes
 // limits    12 storage buffers, more than WebGPU promises
 // numerics  as attention_relative_backward
-// uses      shared/combine.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/relative_notes.wgsl, shared/relative_tile.wgsl, shared/relative_sums.wgsl, shared/relative_walk.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,           // B

@@ -3,14 +3,13 @@
 // Lane (ty, tx) of 8 × 8 owns rows 8·ty.. of the tile's 64 and columns 4·tx.. of its 32, in two roles: the products
 // ⟨own row, other row⟩, and the tile of weights made of them. Of the results, weights · other rows, it owns rows 8·ty.. and
 // channels 4·tx.. and 32 + 4·tx.. of a block of 64. A chunk is 32 channels. 12 KiB of workgroup memory whatever the head
-// width, so it fits WebGPU's 16. Beside combine.wgsl, for a shader that declares `params`, CHUNKS = ⌈D/32⌉, and
-// `vec4_of(tensor, at)`, a word of one of the tensors below.
+// width, so it fits WebGPU's 16. Beside combine.wgsl and attention_place.wgsl, for a shader that declares `params`,
+// CHUNKS = ⌈D/32⌉, and `vec4_of(tensor, at)`, a word of one of the tensors below.
 
 const TILE_LANES: u32 = 64u;
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
 const CHUNK: u32 = 8u;   // vec4s of a chunk, and of a row of weights
-const BLOCK: u32 = 16u;  // vec4s of a row of results
 const STRIP: u32 = 16u;  // other rows that are staged at a time for them
 
 // Which tensor rows are of; Q and DY have T rows an item, K and V S.
@@ -21,20 +20,6 @@ const DY: u32 = 3u;
 
 var<workgroup> own: array<vec4f, 512>;    // [64, 8]  a chunk of the own rows, then the weights
 var<workgroup> other: array<vec4f, 256>;  // [32, 8]  a chunk of the other rows, or [16, 16] a strip of them
-
-// Whose rows they are, and who works on them.
-struct Place {
-    item: u32,
-    head: u32,
-    first: u32,  // vec4 of the head's width at which the block of results begins
-    lane: u32,
-}
-
-// Of a workgroup (.., head and block of 64 channels, item).
-fn place_of(group: vec3u, lane: u32) -> Place {
-    let blocks = (CHUNKS + 1u) / 2u;
-    return Place(group.z, group.y / blocks, group.y % blocks * BLOCK, lane);
-}
 
 // Where vec4 `c` of a row lies in `own`, and in `other` while it holds a chunk: lanes read rows 0, 8, 16 .. or 0, 4, 8 ..
 // at once, and the exclusive or spreads them over the banks.

@@ -4,7 +4,7 @@
 // own and the other rows. The third are the band: own row a and other row b meet in its row a + b, one of 95, so that
 // a lane's 16 pairs need 7 of them. For that, rows whose number falls where another's grows are taken backwards.
 // The results of a workgroup are a block of 64 channels, a lane's are channels 4·tx.. and 32 + 4·tx.. of it.
-// Beside combine.wgsl and relative_notes.wgsl, for a shader that declares `params`, CHUNKS, and two functions:
+// Beside combine.wgsl, attention_place.wgsl and relative_notes.wgsl, for a shader that declares `params`, CHUNKS, and two functions:
 // `vec4_of(tensor, at)`, a word of one of the tensors below, and `bias_of(bias, head, c)`, channels 4·c .. of u or w.
 
 const TILE_LANES: u32 = 128u;
@@ -13,7 +13,6 @@ const TILE_COLUMNS: u32 = 32u;
 const BAND_ROWS: u32 = 96u;  // one more than there are
 const CHUNK: u32 = 4u;       // vec4s of a row that are staged at a time
 const QUADS: u32 = 8u;       // vec4s of a row of weights, and lanes that share it
-const BLOCK: u32 = 16u;      // vec4s of a row of results
 
 // Where own rows, other rows, the band and the biases begin in `stage`.
 const OTHER_START: u32 = 272u;
@@ -59,19 +58,6 @@ const NONE: u32 = 2u;
 const OWN_AND_OTHER: u32 = 1u;
 const OWN_AND_BAND: u32 = 2u;
 const OTHER_AND_BAND: u32 = 4u;
-
-struct Place {
-    item: u32,
-    head: u32,
-    first: u32,  // vec4 of the head's width at which the block of results begins
-    lane: u32,
-}
-
-// Of a workgroup (.., head and block of 64 channels, item).
-fn place_of(group: vec3u, lane: u32) -> Place {
-    let blocks = (CHUNKS + 1u) / 2u;
-    return Place(group.z, group.y / blocks, group.y % blocks * BLOCK, lane);
-}
 
 // Rows first, first + step, .. of a tensor.
 struct Side {

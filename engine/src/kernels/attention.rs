@@ -10,6 +10,7 @@ pub use crate::params::attention::{Constants, Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/combine.wgsl"),
+    include_str!("../../../shaders/shared/attention_place.wgsl"),
     include_str!("../../../shaders/shared/attention_tile.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention.wgsl"),

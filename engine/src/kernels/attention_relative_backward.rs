@@ -10,6 +10,7 @@ pub use crate::params::attention_relative_backward::{Constants, Params};
 /// The WGSL text, shared functions first.
 pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/combine.wgsl"),
+    include_str!("../../../shaders/shared/attention_place.wgsl"),
     include_str!("../../../shaders/shared/relative_notes.wgsl"),
     include_str!("../../../shaders/shared/relative_tile.wgsl"),
     include_str!("../../../shaders/shared/relative_sums.wgsl"),

@@ -1,0 +1,18 @@
+// attention_place — whose rows a workgroup of attention's tiles works on, plain or relative, and which channels of the results are its own.
+//
+// For a shader that declares CHUNKS = ⌈D/32⌉.
+
+const BLOCK: u32 = 16u;  // vec4s of a row of results
+
+struct Place {
+    item: u32,
+    head: u32,
+    first: u32,  // vec4 of the head's width at which the block of results begins
+    lane: u32,
+}
+
+// Of a workgroup (.., head and block of 64 channels, item).
+fn place_of(group: vec3u, lane: u32) -> Place {
+    let blocks = (CHUNKS + 1u) / 2u;
+    return Place(group.z, group.y / blocks, group.y % blocks * BLOCK, lane);
+}
