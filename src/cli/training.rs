@@ -89,7 +89,11 @@ impl TrainingArgs {
 
     /// Opens the run folder.
     pub fn session(&self, global: &Global) -> Result<Session, Failure> {
-        Ok(Session::open(&self.out, self.resume, global.verbosity())?)
+        let session = Session::open(&self.out, self.resume, global.verbosity())?;
+        if session.step() > 0 {
+            log::info!("resuming after step {}", session.step());
+        }
+        Ok(session)
     }
 
     /// Says how the run ended.
@@ -105,7 +109,7 @@ impl TrainingArgs {
                 }
                 Ending::Done
             }
-            Outcome::Interrupted(step) => {
+            Outcome::Interrupted(step) | Outcome::Paused(step) => {
                 global.say(&format!("stopped after step {step}; go on with --resume"));
                 Ending::Interrupted
             }

@@ -34,6 +34,8 @@ pub struct Session {
     recipe: OnceCell<String>,
     /// How much a person sees.
     pub verbosity: Verbosity,
+    /// [`Plan::pause_after`]; none when opened.
+    pub pause_after: Option<u64>,
 }
 
 impl Session {
@@ -44,13 +46,15 @@ impl Session {
     pub fn open(out: &Path, resume: bool, verbosity: Verbosity) -> Result<Self, Error> {
         let run = if resume { RunFolder::resume(out)? } else { RunFolder::create(out)? };
         let checkpoint = if resume { run.latest_checkpoint()? } else { None };
-        if resume {
-            match &checkpoint {
-                Some(checkpoint) => log::info!("resuming after step {}", checkpoint.step),
-                None => run.rewind(0)?,
-            }
+        if resume && checkpoint.is_none() {
+            run.rewind(0)?;
         }
-        Ok(Self { run, checkpoint, recipe: OnceCell::new(), verbosity })
+        Ok(Self { run, checkpoint, recipe: OnceCell::new(), verbosity, pause_after: None })
+    }
+
+    /// Steps taken before this session.
+    pub fn step(&self) -> u64 {
+        self.checkpoint.as_ref().map_or(0, |checkpoint| checkpoint.step)
     }
 
     /// The folder, the checkpoint to go on from, and the recorded recipe.
@@ -110,6 +114,7 @@ impl Session {
             optimizer,
             save_every: recipe.get("save_every", 1000_u64)?,
             eval_every: recipe.get("eval_every", 500_u64)?,
+            pause_after: self.pause_after,
             title: title.to_string(),
         })
     }

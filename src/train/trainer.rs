@@ -43,6 +43,8 @@ pub struct Plan {
     pub save_every: u64,
     /// Steps between evaluations; 0 for none.
     pub eval_every: u64,
+    /// The step to write a checkpoint after and pause, for the caller to change the plan.
+    pub pause_after: Option<u64>,
     /// What the charts are headed with.
     pub title: String,
 }
@@ -91,6 +93,8 @@ pub enum Outcome {
     Done,
     /// Ctrl-C: a checkpoint of this step was written.
     Interrupted(u64),
+    /// [`Plan::pause_after`]: a checkpoint of this step was written.
+    Paused(u64),
 }
 
 /// What can end a run early.
@@ -213,7 +217,8 @@ fn take_steps<O: Objective>(
         }
         let done = step + 1;
         let last = done == plan.steps;
-        let stop = STOP.load(Ordering::Relaxed);
+        let interrupted = STOP.load(Ordering::Relaxed);
+        let stop = interrupted || plan.pause_after == Some(done);
         let due = |every: u64| every > 0 && done.is_multiple_of(every);
         if last || stop || due(plan.save_every) || due(plan.eval_every) {
             while let Some(step) = pending.pop_front() {
@@ -237,7 +242,8 @@ fn take_steps<O: Objective>(
         }
         if stop && !last {
             log.progress.finish(done);
-            return Ok(Outcome::Interrupted(done));
+            let outcome = if interrupted { Outcome::Interrupted } else { Outcome::Paused };
+            return Ok(outcome(done));
         }
     }
     for line in verdicts(&metrics::read(&run.metrics())?) {

@@ -3,9 +3,48 @@
 #[cfg(unix)]
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+
+use wgrad::checkpoint::ModelDirectory;
+use wgrad::data::text::TextLayout;
+use wgrad::data::{TokenBlocks, Tokenizer};
+use wgrad::train::pretrain::{Corpus, Start, pretrain};
+use wgrad::train::progress::Verbosity;
+use wgrad::train::recipe::Recipe;
+use wgrad::train::session::Session;
+use wgrad::train::trainer::Outcome;
+use wgrad_engine::Device;
 
 use super::runs::{assert_equal, checkpoints, start_until};
 use super::world::{BASIC, CAUSAL, ELECTRA, PRETRAIN, World, XLNET_WALK};
+
+#[test]
+fn a_run_that_pauses_goes_on_as_if_it_had_not() {
+    let world = World::new();
+    world.succeed(&format!("{PRETRAIN} --objective mlm --steps 6 --save-every 4 --out straight"));
+    let device = Device::cpu();
+    let config =
+        ModelDirectory::open(&world.path("straight/model")).expect("it was written").config;
+    let tokenizer = Arc::new(Tokenizer::load(&world.path("tokenizer")).expect("it was trained"));
+    let (text, layout) = (world.path("text.txt"), TextLayout::default());
+    let blocks = TokenBlocks::load(&text, layout, &tokenizer, 24, |_| {}).expect("it is text");
+    let corpus = Corpus::new(tokenizer, Arc::new(blocks));
+    let train = |resume, pause_after| {
+        let out = world.path("paused");
+        let mut session = Session::open(&out, resume, Verbosity::Quiet).expect("it is free");
+        session.pause_after = pause_after;
+        let mut recipe = Recipe::default();
+        for setting in ["batch_size=8", "max_length=24", "steps=6", "save_every=4"] {
+            recipe.set(setting).expect("it has a key and a value");
+        }
+        let start = Start::Fresh(config.clone());
+        pretrain(&device, &mut recipe, &corpus, start, &session)
+    };
+    assert_eq!(train(false, Some(3)).expect("it trains"), Outcome::Paused(3));
+    assert_eq!(checkpoints(&world.path("paused")), [3]);
+    assert_eq!(train(true, None).expect("it goes on"), Outcome::Done);
+    assert_equal(&world.path("straight"), &world.path("paused"), 6);
+}
 
 #[test]
 fn every_objective_goes_on_by_the_recipe_of_its_run() {

@@ -5,6 +5,7 @@
 
 mod ask;
 mod corpus;
+mod plan;
 mod results;
 mod stages;
 

@@ -4,15 +4,14 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Instant;
 
 use wgrad_engine::Device;
-use wgrad_engine::device::Format;
 use wgrad_engine::weights::Weights;
 use wgrad_models::bert::Config;
 use wgrad_models::retromae::{DecoderQuery, Decoding};
-use wgrad_models::{Mode, Pooling, Similarity};
+use wgrad_models::{Pooling, Similarity};
 
+use super::plan::{Batch, Clock, Stage, seconds_a_step, set};
 use super::results::{Results, Row};
 use super::{Args, corpus, place};
 use crate::checkpoint::{self, ModelDirectory, Purpose};
@@ -29,31 +28,26 @@ use crate::retrieval::metrics::{Queries, evaluate};
 use crate::retrieval::search::search;
 use crate::retrieval::trec::{Hit, Qrels, Run};
 use crate::train::finetune::{Pairs, finetune};
-use crate::train::metrics;
-use crate::train::objective::{ContrastiveObjective, Objective, RetroMaeObjective};
+use crate::train::objective::{ContrastiveObjective, Objective as _, RetroMaeObjective};
 use crate::train::pretrain::{Corpus, Start, pretrain};
 use crate::train::recipe::Recipe;
-use crate::train::session::Session;
-use crate::train::trainer::Outcome;
 
 /// Tokens of the vocabulary.
 const VOCABULARY: usize = 8192;
 /// Tokens of the longest passage and of the longest query.
 const LENGTHS: (usize, usize) = (128, 48);
-/// Rows of a pre-training batch.
-const PRETRAINING_BATCH: usize = 32;
-/// Queries of a fine-tuning batch and their learning rate. All passages of a batch compete, so the large one teaches more
-/// in the same time; where too few of its steps fit, the small one is taken.
-const BATCHES: [(usize, f64); 2] = [(256, 2e-3), (64, 1e-3)];
-/// Steps that a batch size is worth having for.
-const ENOUGH_STEPS: u64 = 100;
+/// Rows of a pre-training batch and their learning rate. Higher rates drive so short a run into the unigram distribution,
+/// where all texts look alike.
+const PRETRAINING_BATCH: Batch = Batch { size: 32, learning_rate: 2e-4 };
+/// Queries of a fine-tuning batch and their learning rate, the dearest first. All passages of a batch compete, so the large
+/// one teaches more in the same time; where too few of its steps fit, the small one is taken.
+const FINETUNING_BATCHES: [Batch; 2] =
+    [Batch { size: 256, learning_rate: 2e-3 }, Batch { size: 64, learning_rate: 1e-3 }];
 /// Share of the time that goes to pre-training.
 const PRETRAINING: f64 = 0.12;
 /// How states become a vector. After so few steps the mean of all states says more than the first: with it a
 /// random encoder already compares bags of words, and fine-tuning starts from there.
 const HOW: (Pooling, Similarity) = (Pooling::Mean, Similarity::Cosine);
-/// Steps that are timed to know how many fit.
-const TIMED: u64 = 3;
 /// Passages a query in the measured runs.
 const DEPTH: usize = 100;
 
@@ -78,22 +72,20 @@ pub fn run(global: &Global, device: &Device, args: &Args) -> Result<Option<Resul
     let seconds = 60.0 * args.minutes;
     if !done(&pretrained) {
         global.say("pre-training with RetroMAE: rebuild code from one vector");
-        let started = Instant::now();
-        let (budget, before) = (seconds * PRETRAINING, trained_before(&pretrained)?);
-        if !pretrain_stage(global, device, (&data, &pretrained), &tokenizer, &config, budget)? {
+        let clock = Clock::start(&pretrained, seconds * PRETRAINING)?;
+        if !pretrain_stage(global, device, (&data, &pretrained), &tokenizer, &config, &clock)? {
             return Ok(None);
         }
-        mark_done(&pretrained, before + started.elapsed().as_secs_f64())?;
+        mark_done(&pretrained, clock.spent())?;
     }
     if !done(&finetuned) {
         global.say("fine-tuning: bring each comment close to its code, and away from other code");
-        let started = Instant::now();
-        let (budget, before) = (seconds * (1.0 - PRETRAINING), trained_before(&finetuned)?);
+        let clock = Clock::start(&finetuned, seconds * (1.0 - PRETRAINING))?;
         let from = pretrained.join("model");
-        if !finetune_stage(global, device, (&data, &finetuned), &tokenizer, &from, budget)? {
+        if !finetune_stage(global, device, (&data, &finetuned), &tokenizer, &from, &clock)? {
             return Ok(None);
         }
-        mark_done(&finetuned, before + started.elapsed().as_secs_f64())?;
+        mark_done(&finetuned, clock.spent())?;
     }
 
     global.say("measuring on the unseen crates");
@@ -177,7 +169,7 @@ fn pretrain_stage(
     (data, run): (&Path, &Path),
     tokenizer: &Arc<Tokenizer>,
     config: &Config,
-    seconds: f64,
+    clock: &Clock,
 ) -> Result<bool, Failure> {
     let blocks = TokenBlocks::load(
         &data.join("train"),
@@ -187,25 +179,22 @@ fn pretrain_stage(
         |_| {},
     )?;
     let corpus = Corpus::new(tokenizer.clone(), Arc::new(blocks));
-    let (mut recipe, resume) = recipe(run)?;
-    if !resume {
+    let mut stage = Stage::open(global, run, &[PRETRAINING_BATCH], clock);
+    if !stage.begun() {
         let (vocabulary, longest) = (config.vocab_size, LENGTHS.0);
         let collator = RetroMaeCollator::new(tokenizer, vocabulary, longest, global.seed());
         let (query, decoding) = (DecoderQuery::PosAdd, Decoding::Enhanced);
         let trial = RetroMaeObjective::new(device, config.clone(), query, decoding, 0);
-        let sampler = Sampler::new(0, corpus.heldout, PRETRAINING_BATCH);
+        let sampler = Sampler::new(0, corpus.heldout, PRETRAINING_BATCH.size);
         let batch = |step| collator.batch(&corpus.blocks, 0, &sampler.draw(step).examples);
         let step = seconds_a_step(device, &trial, batch, global.format())?;
+        let mut recipe = Recipe::default();
         set(&mut recipe, "objective", "retromae")?;
-        set(&mut recipe, "batch_size", PRETRAINING_BATCH)?;
         set(&mut recipe, "max_length", LENGTHS.0)?;
-        // Higher rates drive so short a run into the unigram distribution, where all texts look alike.
-        set(&mut recipe, "learning_rate", 2e-4)?;
-        common(global, &mut recipe, steps_in(seconds, step))?;
+        stage.plan(recipe, step / PRETRAINING_BATCH.size as f64)?;
     }
-    let session = Session::open(run, resume, global.verbosity())?;
-    let start = Start::Fresh(config.clone());
-    Ok(pretrain(device, &mut recipe, &corpus, start, &session)? == Outcome::Done)
+    let start = || Start::Fresh(config.clone());
+    stage.train(|recipe, session| pretrain(device, recipe, &corpus, start(), session))
 }
 
 /// Fine-tunes on the pairs of the training crates; false if it was stopped.
@@ -215,86 +204,28 @@ fn finetune_stage(
     (data, run): (&Path, &Path),
     tokenizer: &Arc<Tokenizer>,
     from: &Path,
-    seconds: f64,
+    clock: &Clock,
 ) -> Result<bool, Failure> {
     let records = Arc::new(Records::load(&data.join("train"))?);
     let directory = ModelDirectory::open(from)?;
-    let (mut recipe, resume) = recipe(run)?;
-    if !resume {
+    let mut stage = Stage::open(global, run, &FINETUNING_BATCHES, clock);
+    if !stage.begun() {
         let (longest, vocabulary) = ((LENGTHS.1, LENGTHS.0), directory.config.vocab_size);
         let collator = PairCollator::new(tokenizer.clone(), vocabulary, longest, 1, 0);
         let trial = ContrastiveObjective::new(device, directory.config.clone(), HOW, (0.05, 1), 0)?;
-        let [large, small] = BATCHES;
-        let sampler = Sampler::new(0, records.len(), small.0);
+        let [.., small] = FINETUNING_BATCHES;
+        let sampler = Sampler::new(0, records.len(), small.size);
         let batch = |step| collator.batch(&records, 0, &sampler.draw(step).examples);
         let step = seconds_a_step(device, &trial, batch, global.format())?;
-        let longer = step * (large.0 / small.0) as f64;
-        let (step, (batch_size, learning_rate)) =
-            if steps_in(seconds, longer) >= ENOUGH_STEPS { (longer, large) } else { (step, small) };
-        set(&mut recipe, "batch_size", batch_size)?;
+        let mut recipe = Recipe::default();
         set(&mut recipe, "max_length", LENGTHS.0)?;
         set(&mut recipe, "query_max_length", LENGTHS.1)?;
-        set(&mut recipe, "learning_rate", learning_rate)?;
         set(&mut recipe, "pooling", "mean")?;
         set(&mut recipe, "temperature", 0.05)?;
-        common(global, &mut recipe, steps_in(seconds, step))?;
+        stage.plan(recipe, step / small.size as f64)?;
     }
-    let session = Session::open(run, resume, global.verbosity())?;
     let pairs = Pairs { tokenizer: tokenizer.clone(), records, probe: None };
-    Ok(finetune(device, &mut recipe, &pairs, &directory, &session)? == Outcome::Done)
-}
-
-/// The settings of both stages.
-fn common(global: &Global, recipe: &mut Recipe, steps: u64) -> Result<(), Failure> {
-    set(recipe, "steps", steps)?;
-    set(recipe, "save_every", (steps / 4).max(1))?;
-    set(recipe, "eval_every", (steps / 5).max(1))?;
-    set(recipe, "precision", global.precision.as_deref().unwrap_or("f32"))?;
-    set(recipe, "seed", global.seed())
-}
-
-fn set(recipe: &mut Recipe, key: &str, value: impl std::fmt::Display) -> Result<(), Failure> {
-    Ok(recipe.set(&format!("{key}={value}"))?)
-}
-
-/// The recipe of a run that was begun, or an empty one; and whether it was begun.
-fn recipe(run: &Path) -> Result<(Recipe, bool), Failure> {
-    let file = run.join("recipe.toml");
-    let begun = file.exists();
-    Ok((if begun { Recipe::from_file(&file)? } else { Recipe::default() }, begun))
-}
-
-/// Seconds of a forward and backward, on a model that is thrown away.
-fn seconds_a_step<O: Objective>(
-    device: &Device,
-    objective: &O,
-    batch: impl Fn(u64) -> crate::data::Result<O::Batch>,
-    format: Format,
-) -> Result<f64, Failure> {
-    let mut started = Instant::now();
-    for step in 0..=TIMED {
-        // The first step compiles shaders and is not counted.
-        if step == 1 {
-            started = Instant::now();
-        }
-        let mode = Mode::evaluation().storing(format);
-        let terms = objective.terms(device, &batch(step)?, &mode)?;
-        drop(terms.loss.backward());
-        device.wait();
-    }
-    Ok(started.elapsed().as_secs_f64() / TIMED as f64)
-}
-
-/// Steps that fit; the optimizer and the evaluations take about a quarter beside forward and backward.
-fn steps_in(seconds: f64, step: f64) -> u64 {
-    ((seconds / (1.25 * step)) as u64).max(10)
-}
-
-/// Seconds that a run was trained for before it was stopped.
-fn trained_before(run: &Path) -> Result<f64, Failure> {
-    let path = run.join("metrics.jsonl");
-    let records = if path.exists() { metrics::read(&path)? } else { Vec::new() };
-    Ok(records.iter().rev().find_map(|record| record.get("seconds")).unwrap_or(0.0))
+    stage.train(|recipe, session| finetune(device, recipe, &pairs, &directory, session))
 }
 
 fn done(run: &Path) -> bool {
