@@ -9,7 +9,7 @@
 // cost      4·B·A·T·S·D FLOPs, half as many again where D is above 64; words: Y once, Q, K and V ⌈S/32⌉ and ⌈T/64⌉ times;
 //           tiles past length or diagonal are skipped
 // numerics  hidden scores are −10³⁰ and leave by select: no infinity, no 0/0; Σp is taken before dropout
-// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/attention_masks.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B
@@ -42,44 +42,6 @@ override CHUNKS: u32 = 4u;  // ⌈D/32⌉
 const HIDDEN: f32 = -1e30;
 
 var<workgroup> of_lanes: array<vec4f, 128>;  // [2, 64]  a value for each of its eight rows from every lane
-
-// Length and causality leave columns 0 .. seen_by(item, i) to row i.
-fn seen_by(item: u32, i: u32) -> u32 {
-    var seen = params.keys;
-    if params.has_lengths != 0u {
-        seen = min(seen, lengths[item]);
-    }
-    if params.causal != 0u {
-        seen = min(seen, max(i + 1u + params.keys, params.queries) - params.queries);
-    }
-    return seen;
-}
-
-// Which of the columns j .. j + 3 row i sees.
-fn visible(item: u32, i: u32, j: u32) -> vec4<bool> {
-    let column = vec4u(j, j + 1u, j + 2u, j + 3u);
-    var seen = column < vec4u(seen_by(item, i));
-    if params.has_bits != 0u && i < params.queries {
-        let word = bits[(item * params.queries + i) * ((params.keys + 31u) / 32u) + j / 32u];
-        seen = seen & (((vec4u(word) >> (column & vec4u(31u))) & vec4u(1u)) != vec4u(0u));
-    }
-    return seen;
-}
-
-// z of row i at the columns j .. j + 3.
-fn dropout_scale(item: u32, i: u32, j: u32, head: u32) -> vec4f {
-    let row = item * params.queries + i + params.first_row;
-    let word = philox(vec4u(j / 4u, row, params.site, head), vec2u(key[0], key[1]));
-    return select(vec4f(0.0), vec4f(params.keep_scale), word >= vec4u(params.threshold));
-}
-
-fn vec4_of(tensor: u32, at: u32) -> vec4f {
-    switch tensor {
-        case Q: { return vec4f(q[at]); }
-        case K: { return vec4f(k[at]); }
-        default: { return vec4f(v[at]); }
-    }
-}
 
 @compute @workgroup_size(TILE_LANES)
 fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index) lane: u32) {
@@ -121,7 +83,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
                 sums[2u * r + 1u] *= rescale[n];
                 s[r] = p;
                 if params.threshold != 0u {
-                    s[r] *= dropout_scale(item, i0 + 8u * ty + r, j0 + 4u * tx, head);
+                    s[r] *= dropout_scale(item, head, i0 + 8u * ty + r, j0 + 4u * tx);
                 }
             }
         }

@@ -13,7 +13,7 @@
 //           the key as four 16-bit halves · B lengths · L [B, A, T] · Δ [B, A, T] · the bits as halves [B, T, ⌈S/32⌉, 2];
 //           its integers are below 2²⁴, which f32 holds exactly
 // numerics  hidden weights are 0 by select
-// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/attention_keys.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B

@@ -7,7 +7,7 @@
 // work      one workgroup per (item, head, 64 channels), over tiles of 64 keys and, inside, of 32 queries; dispatch (1, A·⌈D/64⌉, B)
 // cost      10·B·A·T·S·D FLOPs (14 where D is above 64) against 14 of the two walks, for 1/⌈T/64⌉ of their workgroups
 // numerics  hidden weights are 0 by select
-// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
+// uses      shared/combine.wgsl, shared/attention_place.wgsl, shared/attention_tile.wgsl, shared/attention_walk.wgsl, shared/attention_keys.wgsl, shared/attention_notes.wgsl, shared/philox.wgsl
 
 struct Params {
     batch: u32,        // B

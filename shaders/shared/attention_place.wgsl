@@ -1,8 +1,6 @@
 // attention_place — whose rows a workgroup of attention's tiles works on, plain or relative, and which channels of the results are its own.
 //
-// For a shader that declares CHUNKS = ⌈D/32⌉.
-
-const BLOCK: u32 = 16u;  // vec4s of a row of results
+// For a shader that declares CHUNKS = ⌈D/32⌉, and BLOCK, how many vec4s of a row of results are a workgroup's.
 
 struct Place {
     item: u32,
@@ -11,8 +9,8 @@ struct Place {
     lane: u32,
 }
 
-// Of a workgroup (.., head and block of 64 channels, item).
+// Of a workgroup (.., head and block of channels, item).
 fn place_of(group: vec3u, lane: u32) -> Place {
-    let blocks = (CHUNKS + 1u) / 2u;
+    let blocks = (8u * CHUNKS + BLOCK - 1u) / BLOCK;
     return Place(group.z, group.y / blocks, group.y % blocks * BLOCK, lane);
 }

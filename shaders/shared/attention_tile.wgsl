@@ -10,6 +10,7 @@ const TILE_LANES: u32 = 64u;
 const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
 const CHUNK: u32 = 8u;   // vec4s of a chunk, and of a row of weights
+const BLOCK: u32 = 16u;  // vec4s of a row of results
 const STRIP: u32 = 16u;  // other rows that are staged at a time for them
 
 // Which tensor rows are of; Q and DY have T rows an item, K and V S.

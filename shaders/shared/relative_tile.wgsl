@@ -12,6 +12,7 @@ const TILE_ROWS: u32 = 64u;
 const TILE_COLUMNS: u32 = 32u;
 const BAND_ROWS: u32 = 96u;  // one more than there are
 const CHUNK: u32 = 4u;       // vec4s of a row that are staged at a time
+const BLOCK: u32 = 16u;      // vec4s of a row of results
 const QUADS: u32 = 8u;       // vec4s of a row of weights, and lanes that share it
 
 // Where own rows, other rows, the band and the biases begin in `stage`.

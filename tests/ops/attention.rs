@@ -1,5 +1,6 @@
 //! attention: the twin against differences, every device against the twin, and what masks and dropout must not do.
 
+mod cooperative;
 mod problem;
 
 use std::sync::LazyLock;

@@ -16,6 +16,15 @@ pub struct Fragments {
     pub lanes: u32,
 }
 
+/// Kernels that multiply fragments, each with a test of its own before it is trusted with a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trial {
+    /// `shaders/matmul_cooperative.wgsl`.
+    Matmul,
+    /// `shaders/attention_cooperative.wgsl` and `shaders/attention_backward_cooperative.wgsl`.
+    Attention,
+}
+
 /// The feature that a device with fragments is opened with.
 pub(super) const FEATURE: wgpu::Features = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX;
 
@@ -54,6 +63,11 @@ impl Fragments {
             })
         });
         side.map(|side| Self { side, lanes })
+    }
+
+    /// Whether attention's tiles of them fit: f32 ones of 16 take more workgroup memory than there is.
+    pub fn fit_attention(self, format: Format) -> bool {
+        self.side == 8 || format == Format::Half
     }
 
     /// What stands before a shader that multiplies fragments of `format`, on its first line.

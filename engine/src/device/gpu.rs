@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, mpsc};
 
 use super::adapter::{WANTED, is_software};
 use super::buffer::{Buffer, Storage};
-use super::fragments::{self, Fragments};
+use super::fragments::{self, Fragments, Trial};
 use super::handle::{Limits, Options};
 use super::kernel::{Kernel, Launch};
 use super::pipeline::Caches;
@@ -25,7 +25,7 @@ pub(super) struct Gpu {
     pub(super) halves: bool,
     /// What is multiplied at once, by format, and whether that was found to be right.
     fragments: [Option<Fragments>; 2],
-    proofs: [OnceLock<bool>; 2],
+    proofs: [[OnceLock<bool>; 2]; 2],
     checked: bool,
     next_id: AtomicU64,
     failure: Arc<Mutex<Option<Error>>>,
@@ -112,6 +112,7 @@ impl Gpu {
     /// it right.
     pub(super) fn fragments<R>(
         &self,
+        trial: Trial,
         format: Format,
         launch: impl FnOnce(Fragments) -> R,
         judge: impl FnOnce(R) -> bool,
@@ -128,7 +129,7 @@ impl Gpu {
             let refusals = [internal, validation].map(|scope| pollster::block_on(scope.pop()));
             refusals.iter().all(Option::is_none) && judge(launched)
         };
-        self.proofs[format as usize].get_or_init(prove).then_some(fragments)
+        self.proofs[trial as usize][format as usize].get_or_init(prove).then_some(fragments)
     }
 
     /// FLOPs of one submission: about a tenth of a second on the device, well below any watchdog.

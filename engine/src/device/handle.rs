@@ -9,7 +9,7 @@ use super::gpu::{Gpu, Pending};
 use super::kernel::{Kernel, Launch, element_format};
 use super::pool::{MemoryStats, Pool, class_of};
 use super::profile::{Event, Profile};
-use super::{Error, Format, Fragments};
+use super::{Error, Format, Fragments, Trial};
 
 /// How a device is opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -134,16 +134,17 @@ impl Device {
         }
     }
 
-    /// The fragments of `format`, if the adapter multiplies them and the test of it, made once a device, comes out right: some
+    /// The fragments of `format`, if the adapter multiplies them and the trial, made once a device, comes out right: some
     /// drivers list what they refuse or compute wrongly. `launch` runs kernels without reading, `judge` reads.
     pub fn fragments<R>(
         &self,
+        trial: Trial,
         format: Format,
         launch: impl FnOnce(Fragments) -> R,
         judge: impl FnOnce(R) -> bool,
     ) -> Option<Fragments> {
         match &self.inner.backend {
-            Backend::Gpu(gpu) => gpu.fragments(format, launch, judge),
+            Backend::Gpu(gpu) => gpu.fragments(trial, format, launch, judge),
             Backend::Cpu { .. } => None,
         }
     }

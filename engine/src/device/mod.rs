@@ -20,7 +20,7 @@ pub use adapter::{AdapterSummary, Selector, adapters, quiet_drivers};
 pub use buffer::{Buffer, ReadGuard, WriteGuard};
 pub use error::{Error, catch};
 pub use format::Format;
-pub use fragments::Fragments;
+pub use fragments::{Fragments, Trial};
 pub use handle::{Device, Limits, Options, Readback};
 pub use kernel::{Binding, Kernel, Launch};
 pub use pool::MemoryStats;

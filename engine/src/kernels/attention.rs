@@ -12,6 +12,7 @@ pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/combine.wgsl"),
     include_str!("../../../shaders/shared/attention_place.wgsl"),
     include_str!("../../../shaders/shared/attention_tile.wgsl"),
+    include_str!("../../../shaders/shared/attention_masks.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention.wgsl"),
 );

@@ -13,6 +13,7 @@ pub const SOURCE: &str = concat!(
     include_str!("../../../shaders/shared/attention_place.wgsl"),
     include_str!("../../../shaders/shared/attention_tile.wgsl"),
     include_str!("../../../shaders/shared/attention_walk.wgsl"),
+    include_str!("../../../shaders/shared/attention_keys.wgsl"),
     include_str!("../../../shaders/shared/attention_notes.wgsl"),
     include_str!("../../../shaders/shared/philox.wgsl"),
     include_str!("../../../shaders/attention_backward_fused.wgsl"),

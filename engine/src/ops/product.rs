@@ -2,7 +2,7 @@
 
 use bytemuck::Zeroable;
 
-use crate::device::{Buffer, Device, Format, Fragments, Launch};
+use crate::device::{Buffer, Device, Format, Fragments, Launch, Trial};
 use crate::kernels::matmul::{Params, Reduce};
 use crate::kernels::{matmul, matmul_cooperative, matmul_software, matmul_vec4};
 
@@ -248,7 +248,7 @@ fn proven_fragments(device: &Device, format: Format) -> Option<Fragments> {
         let found = device.read_f32(&wide);
         found.iter().enumerate().all(|(at, &value)| value == sum(at))
     };
-    device.fragments(format, launch, judge)
+    device.fragments(Trial::Matmul, format, launch, judge)
 }
 
 /// The sum of `count` matrices of `words` each that lie one after another, in order.

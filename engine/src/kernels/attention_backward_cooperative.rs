@@ -1,0 +1,142 @@
+//! Signatures of `shaders/attention_backward_cooperative.wgsl`, one struct per entry point.
+//!
+//! @generated from the shader; run `UPDATE_KERNELS=1 cargo test -p wgrad-codegen`. Do not edit.
+
+#![cfg_attr(rustfmt, rustfmt::skip)]
+
+use crate::device::{Binding, Buffer, Kernel};
+pub use crate::params::attention_backward::{Constants, Params};
+
+/// The WGSL text, shared functions first.
+pub const SOURCE: &str = concat!(
+    include_str!("../../../shaders/shared/attention_place.wgsl"),
+    include_str!("../../../shaders/shared/attention_fragments.wgsl"),
+    include_str!("../../../shaders/shared/attention_walk.wgsl"),
+    include_str!("../../../shaders/shared/attention_notes.wgsl"),
+    include_str!("../../../shaders/shared/philox.wgsl"),
+    include_str!("../../../shaders/attention_backward_cooperative.wgsl"),
+);
+
+/// Entry point `backward_queries`: reads q, k, v, dy, notes; writes dq.
+pub struct BackwardQueries<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[B, T, A, D]`
+    pub q: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub k: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub v: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`, without the last term if not has_bits
+    pub notes: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dq: &'a mut Buffer,
+}
+
+impl Kernel for BackwardQueries<'_> {
+    const STEM: &'static str = "attention_backward_cooperative";
+    const ENTRY: &'static str = "backward_queries";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [32, 1, 1];
+    const USES_PARAMS: bool = true;
+    const COOPERATIVE: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 11, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let q = self.q.read();
+        let k = self.k.read();
+        let v = self.v.read();
+        let dy = self.dy.read();
+        let notes = self.notes.read();
+        let mut dq = self.dq.write();
+        crate::reference::attention_backward::backward_queries::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), dy.f32(), notes.f32()), dq.f32_mut());
+    }
+}
+
+/// Entry point `backward_keys`: reads q, k, v, dy, notes; writes dk, dv.
+pub struct BackwardKeys<'a> {
+    /// Its uniforms.
+    pub params: Params,
+    /// What its pipeline is compiled with.
+    pub constants: Constants,
+    /// `[B, T, A, D]`
+    pub q: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub k: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub v: &'a Buffer,
+    /// `[B, T, A, D]`
+    pub dy: &'a Buffer,
+    /// `[4 + B + 2·B·A·T + 2·B·T·⌈S/32⌉]`, without the last term if not has_bits
+    pub notes: &'a Buffer,
+    /// `[B, S, A, D]`
+    pub dk: &'a mut Buffer,
+    /// `[B, S, A, D]`
+    pub dv: &'a mut Buffer,
+}
+
+impl Kernel for BackwardKeys<'_> {
+    const STEM: &'static str = "attention_backward_cooperative";
+    const ENTRY: &'static str = "backward_keys";
+    const SOURCE: &'static str = SOURCE;
+    const WORKGROUP: [u32; 3] = [32, 1, 1];
+    const USES_PARAMS: bool = true;
+    const COOPERATIVE: bool = true;
+
+    fn params(&self) -> &[u8] {
+        bytemuck::bytes_of(&self.params)
+    }
+
+    fn constants(&self) -> Vec<(&'static str, f64)> {
+        vec![
+            ("CHUNKS", f64::from(self.constants.chunks)),
+        ]
+    }
+
+    fn bindings(&self) -> Vec<Binding<'_>> {
+        vec![
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 5, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "notes", slot: 10, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "dk", slot: 12, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dv", slot: 13, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+        ]
+    }
+
+    fn on_cpu(self) {
+        let q = self.q.read();
+        let k = self.k.read();
+        let v = self.v.read();
+        let dy = self.dy.read();
+        let notes = self.notes.read();
+        let mut dk = self.dk.write();
+        let mut dv = self.dv.write();
+        crate::reference::attention_backward::backward_keys::<f32>(&self.params, &self.constants, (q.f32(), k.f32(), v.f32(), dy.f32(), notes.f32()), (dk.f32_mut(), dv.f32_mut()));
+    }
+}
