@@ -1,15 +1,16 @@
 //! attention: the twin against differences, every device against the twin, and what masks and dropout must not do.
 
 mod cooperative;
+mod forced;
 mod problem;
 
 use std::sync::LazyLock;
 
 use wgrad_engine::Device;
-use wgrad_engine::device::{Buffer, Launch};
-use wgrad_engine::params::attention_backward as backward;
+use wgrad_engine::device::Format;
 use wgrad_engine::testing::{assert_close, central_difference, devices, dot, wide};
 
+use forced::Forced;
 use problem::{Extents, Hidden, Problem, assert_all_close};
 
 /// Opened once: every test runs the same few pipelines, and compiling them is most of their time.
@@ -74,14 +75,14 @@ fn devices_match_twin() {
     }
 }
 
+/// How far results may be from the twin's, of the largest: weights, their gradients and results are rounded to f16.
+fn tolerance(format: Format) -> f64 {
+    if format == Format::Half { 1.0 / 512.0 } else { 3e-6 }
+}
+
 /// The tiled kernels of hardware adapters and the fused walk of the CPU, on devices that would choose others.
 #[test]
 fn kernels_not_chosen_here_match_twin() {
-    use wgrad_engine::kernels::attention::{Constants, Forward};
-    use wgrad_engine::kernels::attention_backward::{
-        self as walks, BackwardKeys, BackwardQueries, BackwardRows,
-    };
-    use wgrad_engine::kernels::attention_backward_fused::{self as fused, Backward};
     let cases = [
         ([1, 65, 33, 2, 32], Hidden::Nothing),
         ([2, 33, 70, 1, 64], Hidden::All),
@@ -90,114 +91,15 @@ fn kernels_not_chosen_here_match_twin() {
         ([3, 5, 5, 2, 8], Hidden::Padding),
     ];
     for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
-        for (extents, hidden) in cases {
-            let problem = Problem::new(extents, hidden, 0.1);
-            let Problem { params, .. } = problem;
-            let [batch, queries, keys, heads, width] = extents;
-            let chunks = width.div_ceil(32) as u32;
-            let upload = |values: &[f32]| device.upload_f32(values);
-            let [q, k, v, dy] =
-                [&problem.q, &problem.k, &problem.v, &problem.dy].map(|x| upload(x));
-            let [lengths, bits, key] =
-                [&problem.lengths[..], &problem.bits, &problem.key].map(|x| device.upload_u32(x));
-            let [mut y, mut dq, mut fused_dq] = [(); 3].map(|()| device.buffer(q.elements()));
-            let [mut dk, mut dv, mut fused_dk, mut fused_dv] =
-                [(); 4].map(|()| device.buffer(k.elements()));
-            let mut lse = device.buffer(batch * heads * queries);
-            let halves = params.has_bits as usize * 2 * batch * queries * keys.div_ceil(32);
-            let words = 4 + batch + 2 * batch * heads * queries + halves;
-            let mut notes = device.buffer(words);
-            let parts = heads * width.div_ceil(64); // heads in blocks of 64 channels
-            let tiles = |rows: usize| {
-                Launch::groups([rows.div_ceil(64) as u32, parts as u32, batch as u32])
-            };
-
-            let constants = Constants { chunks };
-            let forward = Forward {
-                params,
-                constants,
-                q: &q,
-                k: &k,
-                v: &v,
-                lengths: &lengths,
-                bits: &bits,
-                key: &key,
-                y: &mut y,
-                lse: &mut lse,
-            };
-            device.run(forward, tiles(queries));
-            let params: backward::Params = bytemuck::cast(problem.params);
-            let constants = walks::Constants { chunks };
-            let rows = BackwardRows {
-                params,
-                constants,
-                y: &y,
-                dy: &dy,
-                lse: &lse,
-                lengths: &lengths,
-                bits: &bits,
-                key: &key,
-                notes: &mut notes,
-            };
-            device.run(rows, Launch::lanes(words, 64));
-            device.run(
-                BackwardQueries {
-                    params,
-                    constants,
-                    q: &q,
-                    k: &k,
-                    v: &v,
-                    dy: &dy,
-                    notes: &notes,
-                    dq: &mut dq,
-                },
-                tiles(queries),
-            );
-            device.run(
-                BackwardKeys {
-                    params,
-                    constants,
-                    q: &q,
-                    k: &k,
-                    v: &v,
-                    dy: &dy,
-                    notes: &notes,
-                    dk: &mut dk,
-                    dv: &mut dv,
-                },
-                tiles(keys),
-            );
-            let params = bytemuck::cast(problem.params);
-            let constants = fused::Constants { chunks };
-            let fused = Backward {
-                params,
-                constants,
-                q: &q,
-                k: &k,
-                v: &v,
-                dy: &dy,
-                notes: &notes,
-                dq: &mut fused_dq,
-                dk: &mut fused_dk,
-                dv: &mut fused_dv,
-            };
-            device.run(fused, Launch::groups([1, parts as u32, batch as u32]));
-
-            let expected = problem.expected();
-            let context = format!("{device:?} {extents:?} {hidden:?}");
-            let read = |buffers: [Buffer; 4]| buffers.map(|buffer| device.read_f32(&buffer));
-            assert_all_close(
-                &read([y.clone(), dq, dk, dv]),
-                &expected,
-                3e-6,
-                &format!("{context} tiled"),
-            );
-            assert_all_close(
-                &read([y, fused_dq, fused_dk, fused_dv]),
-                &expected,
-                3e-6,
-                &format!("{context} fused"),
-            );
+        for format in [Format::Word, Format::Half] {
+            for (extents, hidden) in cases.iter().filter(|_| device.supports(format)) {
+                let mut problem = Problem::new(*extents, *hidden, 0.1);
+                let [two_walks, one_walk] = Forced::new(device, &mut problem, format).tiled();
+                let (expected, within) = (problem.expected(), tolerance(format));
+                let context = format!("{device:?} {format:?} {extents:?} {hidden:?}");
+                assert_all_close(&two_walks, &expected, within, &format!("{context} tiled"));
+                assert_all_close(&one_walk, &expected, within, &format!("{context} fused"));
+            }
         }
     }
 }

@@ -310,8 +310,8 @@ fn request(
 ) -> Result<(wgpu::Device, wgpu::Queue), wgpu::RequestDeviceError> {
     let wanted = WANTED.iter().fold(wgpu::Features::empty(), |all, (one, _)| all | *one);
     let (fragments, experimental_features) = if with_fragments {
-        // SAFETY: fragments are the one experimental feature, and run only where the adapter lists them and a product of
-        // theirs came out right.
+        // SAFETY: fragments are the one experimental feature, and run only where the adapter lists them and a trial of the
+        // kernel came out right.
         (fragments::FEATURE, unsafe { wgpu::ExperimentalFeatures::enabled() })
     } else {
         (wgpu::Features::empty(), wgpu::ExperimentalFeatures::disabled())

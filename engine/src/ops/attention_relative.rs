@@ -8,7 +8,7 @@ use self::backward::Saved;
 use self::inputs::Inputs;
 use super::attention::{BLOCK_CHANNELS, is_emulated};
 use super::visibility::Visibility;
-use crate::device::{Device, Launch};
+use crate::device::{Device, Format, Launch};
 use crate::kernels::attention_relative::{Constants, Forward};
 use crate::random::Dropout;
 use crate::tensor::Tensor;
@@ -133,7 +133,7 @@ impl Inputs {
 
     /// Whether the variants for emulated GPUs run.
     fn is_emulated(&self, device: &Device) -> bool {
-        is_emulated(device, self.q.format())
+        is_emulated(device) && self.q.format() == Format::Word
     }
 
     /// One workgroup per tile of `rows`, block of channels, head and item.

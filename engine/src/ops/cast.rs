@@ -1,6 +1,6 @@
 //! The same numbers in another format.
 
-use crate::device::{Format, Launch};
+use crate::device::{Buffer, Device, Format, Launch};
 use crate::kernels::cast::{Backward as Widen, Forward as Round, Params};
 use crate::tensor::{Backward, Tensor};
 
@@ -33,13 +33,19 @@ impl Backward<1> for Saved {
 }
 
 fn convert(x: &Tensor, format: Format) -> Tensor {
-    let (device, elements) = (x.device(), x.shape().elements());
+    let y = converted(x.device(), x.buffer(), format);
+    Tensor::new(x.device(), x.shape().clone(), y)
+}
+
+/// The elements of `x` in another format.
+pub(super) fn converted(device: &Device, x: &Buffer, format: Format) -> Buffer {
+    let elements = x.elements();
     let params = Params { elements: elements as u32 };
     let launch = Launch::lanes(elements.div_ceil(4), 256).words(2 * elements);
     let mut y = device.buffer_of(format, elements);
     match format {
-        Format::Half => device.run(Round { params, x: x.buffer(), y: &mut y }, launch),
-        Format::Word => device.run(Widen { params, dy: x.buffer(), dx: &mut y }, launch),
+        Format::Half => device.run(Round { params, x, y: &mut y }, launch),
+        Format::Word => device.run(Widen { params, dy: x, dx: &mut y }, launch),
     }
-    Tensor::new(device, x.shape().clone(), y)
+    y
 }

@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use wgrad_engine::Device;
+use wgrad_engine::device::Format;
 use wgrad_engine::testing::bench::{Timing, time, time_in_turns};
 
 use super::super::profile;
-use super::pairs::{Pair, large_pairs, pairs};
+use super::pairs::{Pair, half_pairs, large_pairs, pairs};
 use super::{Failure, Global, budget};
 
 /// Measures what fusing saves.
@@ -17,9 +18,10 @@ Examples:
   wgrad bench compositions --device cpu
   wgrad bench compositions --filter contrastive --json
   wgrad bench compositions --large --device cpu
+  wgrad bench compositions --precision mixed
 
 Each row is forward and backward, the two sides in turns; `times` is plain over fused, the median of the turns.
-Memory is what a step needs beside its inputs.")]
+Memory is what a step needs beside its inputs. With --precision mixed, attention alone: losses take f32.")]
 pub struct Args {
     /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]
@@ -50,7 +52,14 @@ struct Row {
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let budget = budget(args.seconds)?;
     let device = global.open()?;
-    let mut pairs = if args.large { large_pairs(&device) } else { pairs(&device) };
+    let mut pairs = match (global.format(), args.large) {
+        (Format::Word, false) => pairs(&device),
+        (Format::Word, true) => large_pairs(&device),
+        (Format::Half, false) => half_pairs(),
+        (Format::Half, true) => {
+            return Err("--large measures losses, expected no --precision mixed".into());
+        }
+    };
     if let Some(filter) = &args.filter {
         pairs.retain(|pair| pair.name.contains(filter) || pair.shape.contains(filter));
         if pairs.is_empty() {

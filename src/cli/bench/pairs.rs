@@ -1,5 +1,6 @@
 //! The fused kernels against the same mathematics in plain ops: what fusing saves of time and of memory.
 
+use wgrad_engine::device::Format;
 use wgrad_engine::ops::{
     self, Contrastive, Distances, MaxSim, Pairs, Targets, Transpose, Visibility,
 };
@@ -31,15 +32,15 @@ pub type Step = Box<dyn FnMut()>;
 /// Every pair that `device` runs in minutes; the last are too large for the plain side of many a device.
 pub fn pairs(device: &Device) -> Vec<Pair> {
     let mut pairs = vec![
-        attention([8, 128, 12, 64]),
-        attention([8, 512, 12, 64]),
+        attention([8, 128, 12, 64], Format::Word),
+        attention([8, 512, 12, 64], Format::Word),
         attention_relative([4, 128, 12, 64]),
         attention_relative([1, 512, 12, 64]),
         linear_cross_entropy([1024, 768, 30_522]),
         contrastive([2048, 768]),
         token_max_pool([8, 128, 128, 30_522]),
         max_sim([32, 32, 64, 180, 128]),
-        attention([1, 4096, 2, 64]),
+        attention([1, 4096, 2, 64], Format::Word),
         linear_cross_entropy([8192, 128, 30_522]),
         token_max_pool([64, 128, 128, 30_522]),
     ];
@@ -48,6 +49,12 @@ pub fn pairs(device: &Device) -> Vec<Pair> {
         pairs.push(token_max_pool([64, 128, 768, 30_522]));
     }
     pairs
+}
+
+/// Those of which both sides can keep f16: the losses take f32 only.
+pub fn half_pairs() -> Vec<Pair> {
+    let extents = [[8, 128, 12, 64], [8, 512, 12, 64], [1, 4096, 2, 64]];
+    extents.map(|extents| attention(extents, Format::Half)).into()
 }
 
 /// Sizes that take minutes a step, and show what no matrix of all pairs would fit.
@@ -61,25 +68,35 @@ fn leaf(device: &Device, shape: impl Into<wgrad_engine::Shape>, seed: u64) -> Te
     Tensor::f32(device, shape, &values).tracked()
 }
 
-/// Scores, softmax and mixture of every head; the plain side gets its heads apart already, `[B·A, T, D]`.
-fn attention([b, t, a, d]: [usize; 4]) -> Pair {
+/// Scores, softmax and mixture of every head; the plain side gets its heads apart already, `[B·A, T, D]`. Where f16 is kept, its
+/// softmax is in f32, as everybody's is.
+fn attention([b, t, a, d]: [usize; 4], format: Format) -> Pair {
+    let stored = move |device: &Device, shape: [usize; 4], seed| {
+        ops::cast(&leaf(device, shape, seed).detach(), format)
+    };
+    let apart =
+        move |device: &Device, seed| stored(device, [b, a, t, d], seed).reshape([b * a, t, d]);
     Pair {
         name: "attention",
         shape: format!("B {b}, T {t}, A {a}, D {d}"),
-        plain_is: "matmul, scale, softmax, matmul",
+        plain_is: match format {
+            Format::Word => "matmul, scale, softmax, matmul",
+            Format::Half => "matmul, cast, scale, softmax, cast, matmul",
+        },
         matrix_bytes: 4 * (b * a * t * t) as u64,
         fused: Box::new(move |device| {
-            let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b, t, a, d], seed));
-            let dy = leaf(device, [b, t, a, d], 4).detach();
+            let [q, k, v] = [1, 2, 3].map(|seed| stored(device, [b, t, a, d], seed).tracked());
+            let dy = stored(device, [b, t, a, d], 4);
             let all = Visibility::all();
             Box::new(move || drop(ops::attention(&q, &k, &v, &all, None).backward_with(&dy)))
         }),
         plain: Box::new(move |device| {
-            let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b * a, t, d], seed));
-            let dy = leaf(device, [b * a, t, d], 4).detach();
+            let [q, k, v] = [1, 2, 3].map(|seed| apart(device, seed).tracked());
+            let dy = apart(device, 4);
             Box::new(move || {
-                let scores = ops::matmul(&q, &k, Transpose::Right); // [B·A, T, T]
+                let scores = ops::cast(&ops::matmul(&q, &k, Transpose::Right), Format::Word); // [B·A, T, T]
                 let weights = ops::softmax(&ops::scale(&scores, 1.0 / (d as f32).sqrt()));
+                let weights = ops::cast(&weights, format);
                 drop(ops::matmul(&weights, &v, Transpose::Neither).backward_with(&dy));
             })
         }),

@@ -2,12 +2,13 @@
 
 use super::inputs::Inputs;
 use super::variant::{EMULATED_ROUNDS, EMULATED_WIDTH, Variant, rounds, run};
-use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::device::{Buffer, Device, Format, Kernel, Launch};
 use crate::kernels::attention_backward::{self as walks, BackwardRows};
 use crate::kernels::{
     attention_backward_cooperative, attention_backward_fused as fused, attention_backward_software,
     attention_backward_software_fused,
 };
+use crate::ops::cast::{cast, converted};
 use crate::tensor::{Backward, Tensor};
 
 /// Lanes of one workgroup of `backward_rows`.
@@ -25,6 +26,12 @@ pub(super) struct Saved {
 impl Backward<3> for Saved {
     fn backward(self: Box<Self>, dy: &Tensor, wants: [bool; 3]) -> [Option<Tensor>; 3] {
         let device = dy.device();
+        if let Some(inputs) = self.inputs.widened(device) {
+            let y = converted(device, &self.y, Format::Word);
+            let wide = Box::new(Self { inputs, y, lse: self.lse });
+            let gradients = wide.backward(&cast(dy, Format::Word), wants);
+            return gradients.map(|gradient| gradient.map(|wide| cast(&wide, Format::Half)));
+        }
         let [batch, queries, keys, heads, width] = self.inputs.extents();
         let notes = self.notes(device, dy.buffer());
         let gradients = if self.walks_once(device, wants) {

@@ -1,9 +1,10 @@
 //! What attention reads, and its forward.
 
 use super::variant::{Variant, run};
-use crate::device::{Buffer, Device, Launch};
+use crate::device::{Buffer, Device, Format, Launch};
 use crate::kernels::attention::{self as tiled, Constants, Params};
 use crate::kernels::{attention_cooperative, attention_software};
+use crate::ops::cast::converted;
 use crate::ops::visibility::Visibility;
 use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::Tensor;
@@ -77,8 +78,27 @@ impl Inputs {
         Self { params, variant, q, k, v, lengths, bits, key }
     }
 
+    /// The same in f32, where they are f16 and the variant adds up in the memory of its results.
+    pub fn widened(&self, device: &Device) -> Option<Self> {
+        let takes = self.variant != Variant::Software || self.q.format() == Format::Word;
+        let wide = |buffer| converted(device, buffer, Format::Word);
+        (!takes).then(|| Self {
+            q: wide(&self.q),
+            k: wide(&self.k),
+            v: wide(&self.v),
+            lengths: self.lengths.clone(),
+            bits: self.bits.clone(),
+            key: self.key.clone(),
+            ..*self
+        })
+    }
+
     /// y, and L of every row.
     pub fn forward(&self, device: &Device) -> (Buffer, Buffer) {
+        if let Some(wide) = self.widened(device) {
+            let (y, lse) = wide.forward(device);
+            return (converted(device, &y, Format::Half), lse);
+        }
         let Self { params, variant, q, k, v, lengths, bits, key } = self;
         let [batch, queries, _, heads, _] = self.extents();
         let mut y = device.buffer_of(q.format(), q.elements());

@@ -46,7 +46,7 @@ pub(super) use run;
 impl Variant {
     /// Of tensors in `format`. Emulated fragments are slower than lanes.
     pub fn of(device: &Device, format: Format) -> Self {
-        if is_emulated(device, format) {
+        if is_emulated(device) {
             return Self::Software;
         }
         if device.is_cpu() || device.is_software() {
@@ -84,11 +84,9 @@ impl Variant {
     }
 }
 
-/// Whether this is an emulated GPU of the kind that the software variants are written for. They add up in the results'
-/// own memory, so these must be f32.
-pub(crate) fn is_emulated(device: &Device, format: Format) -> bool {
-    let lanes = device.limits().subgroup;
-    device.is_software() && lanes == Some(EMULATED_SUBGROUP) && format == Format::Word
+/// Whether this is an emulated GPU of the kind that the software variants are written for.
+pub(crate) fn is_emulated(device: &Device) -> bool {
+    device.is_software() && device.limits().subgroup == Some(EMULATED_SUBGROUP)
 }
 
 /// Rounds of loops that one lane of `shaders/attention_backward_software_fused.wgsl` takes at most; each loop has one
