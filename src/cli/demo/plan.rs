@@ -139,7 +139,7 @@ impl<'a> Stage<'a> {
         let larger: Vec<Batch> =
             self.batches.iter().copied().filter(|batch| batch.size >= size).collect();
         let (batch, left) = fitting(&larger, self.clock.left(), a_row);
-        let fit = to + left;
+        let fit = (to + left).max(FEWEST_STEPS);
         if fit.abs_diff(steps) <= steps / TOLERANCE {
             return Ok(());
         }
