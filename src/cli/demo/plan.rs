@@ -10,7 +10,7 @@ use wgrad_models::Mode;
 
 use crate::cli::{Failure, Global};
 use crate::data;
-use crate::train::metrics::{self, Record};
+use crate::train::metrics;
 use crate::train::objective::Objective;
 use crate::train::recipe::Recipe;
 use crate::train::session::Session;
@@ -46,7 +46,8 @@ pub struct Clock {
 impl Clock {
     /// Starts for the stage in folder `run`, which may have taken some of its `budget` of seconds already.
     pub fn start(run: &Path, budget: f64) -> Result<Self, Failure> {
-        let records = records(run)?;
+        let path = run.join("metrics.jsonl");
+        let records = if path.exists() { metrics::read(&path)? } else { Vec::new() };
         let before = records.iter().rev().find_map(|record| record.get("seconds")).unwrap_or(0.0);
         Ok(Self { budget, before, started: Instant::now() })
     }
@@ -104,7 +105,8 @@ impl<'a> Stage<'a> {
         &mut self,
         mut train: impl FnMut(&mut Recipe, &Session) -> Result<Outcome, TrainError>,
     ) -> Result<bool, Failure> {
-        let mut paused_from = None;
+        // Steps and seconds of the part before this one.
+        let mut before: Option<(u64, f64)> = None;
         loop {
             let (fresh, verbosity) = (self.fresh.take(), self.global.verbosity());
             let mut session = Session::open(self.run, fresh.is_none(), verbosity)?;
@@ -113,25 +115,27 @@ impl<'a> Stage<'a> {
                 Some(recipe) => recipe,
                 None => Recipe::from_file(&self.run.join("recipe.toml"))?,
             };
-            match paused_from {
-                Some(from) => self.plan_again(&mut recipe, (from, step))?,
+            match before {
+                Some((steps, seconds)) => {
+                    self.plan_again(&mut recipe, step, seconds / steps as f64)?;
+                }
                 None if step > 0 => log::info!("resuming after step {step}"),
                 None => {}
             }
             session.pause_after = next_look(step, recipe.clone().get("steps", 0)?);
+            let started = Instant::now();
             match train(&mut recipe, &session)? {
                 Outcome::Done => return Ok(true),
                 Outcome::Interrupted(_) => return Ok(false),
-                Outcome::Paused(_) => paused_from = Some(step),
+                Outcome::Paused(now) => {
+                    before = Some((now - step, started.elapsed().as_secs_f64()));
+                }
             }
         }
     }
 
-    /// Plans the steps after `to` by how fast those between `from` and `to` went.
-    fn plan_again(&self, recipe: &mut Recipe, (from, to): (u64, u64)) -> Result<(), Failure> {
-        let Some(seconds) = seconds_between(&records(self.run)?, from, to) else {
-            return Ok(());
-        };
+    /// Plans the steps after `step` by what one took, evaluations and checkpoints included.
+    fn plan_again(&self, recipe: &mut Recipe, step: u64, seconds: f64) -> Result<(), Failure> {
         // A copy: what is read of a recipe is what it is written with.
         let mut now = recipe.clone();
         let (size, steps): (usize, u64) = (now.get("batch_size", 0)?, now.get("steps", 0)?);
@@ -139,7 +143,7 @@ impl<'a> Stage<'a> {
         let larger: Vec<Batch> =
             self.batches.iter().copied().filter(|batch| batch.size >= size).collect();
         let (batch, left) = fitting(&larger, self.clock.left(), a_row);
-        let fit = (to + left).max(FEWEST_STEPS);
+        let fit = (step + left).max(FEWEST_STEPS);
         if fit.abs_diff(steps) <= steps / TOLERANCE {
             return Ok(());
         }
@@ -167,19 +171,6 @@ fn fitting(batches: &[Batch], seconds: f64, a_row: f64) -> (Batch, u64) {
     let last = batches.last().expect("a stage has a batch");
     let batch = batches.iter().find(|batch| steps(batch) >= ENOUGH_STEPS).unwrap_or(last);
     (*batch, steps(batch))
-}
-
-/// Seconds a step, the first after `from` left out: it compiles shaders.
-fn seconds_between(records: &[Record], from: u64, to: u64) -> Option<f64> {
-    let at = |step| {
-        records.iter().find_map(|record| record.get("seconds").filter(|_| record.step == step))
-    };
-    (to > from + 1).then(|| Some((at(to)? - at(from + 1)?) / (to - from - 1) as f64)).flatten()
-}
-
-fn records(run: &Path) -> Result<Vec<Record>, Failure> {
-    let path = run.join("metrics.jsonl");
-    Ok(if path.exists() { metrics::read(&path)? } else { Vec::new() })
 }
 
 /// Sets `key` of a recipe.
