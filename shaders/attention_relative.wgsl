@@ -44,9 +44,9 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;             // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;             // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;             // [B, S, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;          // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;          // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;          // [B, S, A, D]
 @group(0) @binding(4) var<storage, read> table: array<vec4f>;         // [Q + S, A, D]  r
 @group(0) @binding(5) var<storage, read> biases: array<vec4f>;        // [2, A, D]  u, w
 @group(0) @binding(6) var<storage, read> lengths: array<u32>;         // [B], or anything if not has_lengths
@@ -58,7 +58,7 @@ struct Params {
 @group(0) @binding(12) var<storage, read> key: array<u32>;            // [2] the step's key of dropout
 @group(0) @binding(13) var<storage, read_write> packed: array<f32>;   // [4 + B·T·(2 + 4·⌈S/32⌉ + A)]
 @group(0) @binding(14) var<storage, read> notes: array<f32>;          // the same, packed
-@group(0) @binding(15) var<storage, read_write> y: array<vec4f>;      // [B, T, A, D]
+@group(0) @binding(15) var<storage, read_write> y: array<Element4>;   // [B, T, A, D]
 @group(0) @binding(16) var<storage, read_write> lse: array<f32>;      // [B, A, T]  L, kept for backward
 
 override CHUNKS: u32 = 4u;  // ⌈D/32⌉
@@ -144,9 +144,9 @@ fn forward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgrou
 
 fn vec4_of(tensor: u32, at: u32) -> vec4f {
     switch tensor {
-        case Q: { return q[at]; }
-        case K: { return k[at]; }
-        case V: { return v[at]; }
+        case Q: { return vec4f(q[at]); }
+        case K: { return vec4f(k[at]); }
+        case V: { return vec4f(v[at]); }
         default: { return table[at]; }
     }
 }
@@ -208,7 +208,7 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index)
         for (var h = 0u; h < 2u; h++) {
             let c = place.first + h * QUADS + tx;
             if is_inside(Q, i32(i), c) {
-                y[at_row(Q, place, i32(i), c)] = sums[h][r] * inverse[r];
+                y[at_row(Q, place, i32(i), c)] = Element4(sums[h][r] * inverse[r]);
             }
         }
         if i < params.queries && tx == 0u && place.first == 0u {

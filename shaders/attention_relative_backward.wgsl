@@ -42,21 +42,21 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;                // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;                // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;                // [B, S, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;             // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;             // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;             // [B, S, A, D]
 @group(0) @binding(4) var<storage, read> table: array<vec4f>;            // [Q + S, A, D]  r
 @group(0) @binding(5) var<storage, read> biases: array<f32>;             // [2, A, D]  u, w
 @group(0) @binding(6) var<storage, read> packed: array<f32>;             // the notes of forward
-@group(0) @binding(7) var<storage, read> y: array<vec4f>;                // [B, T, A, D]
-@group(0) @binding(8) var<storage, read> dy: array<vec4f>;               // [B, T, A, D]
+@group(0) @binding(7) var<storage, read> y: array<Element4>;             // [B, T, A, D]
+@group(0) @binding(8) var<storage, read> dy: array<Element4>;            // [B, T, A, D]
 @group(0) @binding(9) var<storage, read> lse: array<f32>;                // [B, A, T]  L
 @group(0) @binding(10) var<storage, read_write> repacked: array<f32>;    // [4 + B·T·(2 + 4·⌈S/32⌉ + 3·A) + 2·A·D]
 @group(0) @binding(11) var<storage, read> notes: array<f32>;             // the same, packed
-@group(0) @binding(12) var<storage, read_write> dq: array<vec4f>;        // [B, T, A, D]  without the segments' part
+@group(0) @binding(12) var<storage, read_write> dq: array<Element4>;     // [B, T, A, D]  without the segments' part
 @group(0) @binding(13) var<storage, read_write> sigma: array<f32>;       // [B, T, A]  σ
-@group(0) @binding(14) var<storage, read_write> dk: array<vec4f>;        // [B, S, A, D]
-@group(0) @binding(15) var<storage, read_write> dv: array<vec4f>;        // [B, S, A, D]
+@group(0) @binding(14) var<storage, read_write> dk: array<Element4>;     // [B, S, A, D]
+@group(0) @binding(15) var<storage, read_write> dv: array<Element4>;     // [B, S, A, D]
 @group(0) @binding(16) var<storage, read_write> dtable: array<vec4f>;    // [B, Q + S, A, D]  dr of each item
 @group(0) @binding(17) var<storage, read_write> dbias: array<f32>;       // [B, ⌈(Q + S)/64⌉, A, D]  dw of each item and tile
 
@@ -81,7 +81,7 @@ fn backward_notes(@builtin(global_invocation_id) id: vec3u, @builtin(num_workgro
         let start = at_row(Q, place, i32(row % params.queries), 0u);
         var delta = 0.0;
         for (var c = 0u; c < params.width / 4u; c++) {
-            delta += dot(dy[start + c], y[start + c]);
+            delta += dot(vec4f(dy[start + c]), vec4f(y[start + c]));
         }
         repacked[at] = delta;
     }
@@ -131,7 +131,7 @@ fn backward_queries(@builtin(workgroup_id) group: vec3u, @builtin(local_invocati
         for (var h = 0u; h < 2u; h++) {
             let c = place.first + h * QUADS + tx;
             if is_inside(Q, i32(i), c) {
-                dq[at_row(Q, place, i32(i), c)] = sums[h][r];
+                dq[at_row(Q, place, i32(i), c)] = Element4(sums[h][r]);
             }
         }
         if i < params.queries && tx == 0u && place.first == 0u {
@@ -184,8 +184,8 @@ fn backward_keys(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_
         for (var h = 0u; h < 2u; h++) {
             let c = place.first + h * QUADS + lane % QUADS;
             if is_inside(K, i32(j + r), c) {
-                dk[at_row(K, place, i32(j + r), c)] = sums_k[h][r];
-                dv[at_row(K, place, i32(j + r), c)] = sums_v[h][r];
+                dk[at_row(K, place, i32(j + r), c)] = Element4(sums_k[h][r]);
+                dv[at_row(K, place, i32(j + r), c)] = Element4(sums_v[h][r]);
             }
         }
     }

@@ -38,16 +38,16 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<vec4f>;                // [B, T, A, D]
-@group(0) @binding(2) var<storage, read> k: array<vec4f>;                // [B, S, A, D]
-@group(0) @binding(3) var<storage, read> v: array<vec4f>;                // [B, S, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element4>;             // [B, T, A, D]
+@group(0) @binding(2) var<storage, read> k: array<Element4>;             // [B, S, A, D]
+@group(0) @binding(3) var<storage, read> v: array<Element4>;             // [B, S, A, D]
 @group(0) @binding(4) var<storage, read> table: array<vec4f>;            // [Q + S, A, D]  r
-@group(0) @binding(8) var<storage, read> dy: array<vec4f>;               // [B, T, A, D]
+@group(0) @binding(8) var<storage, read> dy: array<Element4>;            // [B, T, A, D]
 @group(0) @binding(11) var<storage, read> notes: array<f32>;             // those that backward_notes packs
-@group(0) @binding(12) var<storage, read_write> dq: array<vec4f>;        // [B, T, A, D]  without the segments' part
+@group(0) @binding(12) var<storage, read_write> dq: array<Element4>;     // [B, T, A, D]  without the segments' part
 @group(0) @binding(13) var<storage, read_write> sigma: array<f32>;       // [B, T, A]  σ
-@group(0) @binding(14) var<storage, read_write> dk: array<vec4f>;        // [B, S, A, D]
-@group(0) @binding(15) var<storage, read_write> dv: array<vec4f>;        // [B, S, A, D]
+@group(0) @binding(14) var<storage, read_write> dk: array<Element4>;     // [B, S, A, D]
+@group(0) @binding(15) var<storage, read_write> dv: array<Element4>;     // [B, S, A, D]
 @group(0) @binding(16) var<storage, read_write> dtable: array<vec4f>;    // [B, Q + S, A, D]  dr of each item
 @group(0) @binding(17) var<storage, read_write> dbias: array<f32>;       // [B, ⌈(Q + S)/64⌉, A, D]  dw, of which only the sum over 64s counts
 
@@ -85,8 +85,8 @@ fn clear(place: Place) {
     for (var row = place.lane; row < max(params.keys, params.distances); row += TILE_LANES) {
         for (var c = place.first; c < block_end(place); c++) {
             if row < params.keys {
-                dk[at_row(K, place, i32(row), c)] = vec4f(0.0);
-                dv[at_row(K, place, i32(row), c)] = vec4f(0.0);
+                dk[at_row(K, place, i32(row), c)] = Element4();
+                dv[at_row(K, place, i32(row), c)] = Element4();
             }
             if row < params.distances {
                 dtable[at_table(place, row, c)] = vec4f(0.0);
@@ -104,10 +104,11 @@ fn add_to_keys(place: Place, own: Side, bias: u32, j0: u32, is_value: bool) {
     let j = j0 + place.lane / LANES_OF_KEY;
     for (var c = place.first + place.lane % LANES_OF_KEY; c < block_end(place); c += LANES_OF_KEY) {
         let sum = sum_over_own(place, own, bias, place.lane / LANES_OF_KEY, false, c);
+        let at = at_row(K, place, i32(j), c);
         if j < params.keys && is_value {
-            dv[at_row(K, place, i32(j), c)] += sum;
+            dv[at] = Element4(vec4f(dv[at]) + sum);
         } else if j < params.keys {
-            dk[at_row(K, place, i32(j), c)] += sum;
+            dk[at] = Element4(vec4f(dk[at]) + sum);
         }
     }
 }
@@ -223,7 +224,7 @@ fn backward(@builtin(workgroup_id) group: vec3u, @builtin(local_invocation_index
                 let c = place.first + h * QUADS + tx;
                 bias_sums[h] += band_sums[h][r];
                 if is_inside(Q, i32(i), c) {
-                    dq[at_row(Q, place, i32(i), c)] = sums[h][r] + band_sums[h][r];
+                    dq[at_row(Q, place, i32(i), c)] = Element4(sums[h][r] + band_sums[h][r]);
                 }
             }
             if i < params.queries && tx == 0u && place.first == 0u {

@@ -18,12 +18,12 @@ struct Params {
 }
 
 @group(0) @binding(0) var<uniform> params: Params;
-@group(0) @binding(1) var<storage, read> q: array<f32>;               // [B, T, A, D]
+@group(0) @binding(1) var<storage, read> q: array<Element>;           // [B, T, A, D]
 @group(0) @binding(2) var<storage, read> origin: array<f32>;          // [A, D]  o
 @group(0) @binding(3) var<storage, read> table: array<f32>;           // [2, A, D]  m₀, m₁
 @group(0) @binding(4) var<storage, read_write> slopes: array<f32>;    // [B, T, A]  e, kept for backward
 @group(0) @binding(5) var<storage, read> sigma: array<f32>;           // [B, T, A]  σ
-@group(0) @binding(6) var<storage, read_write> dq: array<f32>;        // [B, T, A, D]  without the term, then with it
+@group(0) @binding(6) var<storage, read_write> dq: array<Element>;    // [B, T, A, D]  without the term, then with it
 @group(0) @binding(7) var<storage, read_write> touched: array<f32>;  // [B, T, A, D]  σ_i·(q_i + o)
 @group(0) @binding(8) var<storage, read> sigma_sum: array<f32>;      // [A]  Σ_i σ_i
 @group(0) @binding(9) var<storage, read> touched_sum: array<f32>;    // [A, D]  dm₁
@@ -56,7 +56,7 @@ fn forward(
     let other = same + params.heads * params.width;
     var sums = vec4f(0.0);
     for (var c = 0u; c < params.width; c++) {
-        let touched_q = vec4f(q[rows.x + c], q[rows.y + c], q[rows.z + c], q[rows.w + c]) + origin[same + c];
+        let touched_q = vec4f(Element4(q[rows.x + c], q[rows.y + c], q[rows.z + c], q[rows.w + c])) + origin[same + c];
         sums += touched_q * (table[other + c] - table[same + c]);
     }
     for (var r = 0u; r < OWN; r++) {
@@ -80,8 +80,8 @@ fn backward_queries(
     for (var row = first; row < min(first + OWN, params.batch * params.queries); row++) {
         let at = row * plane + channel;
         let own = sigma[row * params.heads + head];
-        dq[at] += own * slope;
-        touched[at] = own * (q[at] + bias);
+        dq[at] = Element(f32(dq[at]) + own * slope);
+        touched[at] = own * (f32(q[at]) + bias);
     }
 }
 

@@ -5,11 +5,11 @@
 
 fn vec4_of(tensor: u32, at: u32) -> vec4f {
     switch tensor {
-        case Q: { return q[at]; }
-        case K: { return k[at]; }
-        case V: { return v[at]; }
+        case Q: { return vec4f(q[at]); }
+        case K: { return vec4f(k[at]); }
+        case V: { return vec4f(v[at]); }
         case R: { return table[at]; }
-        default: { return dy[at]; }
+        default: { return vec4f(dy[at]); }
     }
 }
 

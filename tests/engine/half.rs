@@ -3,7 +3,7 @@
 //! The f32 ops are held to their f64 twins elsewhere, so this is the other half of the proof.
 
 use wgrad_engine::device::{Format, Options};
-use wgrad_engine::ops::{self, Gelu, Rows, Visibility};
+use wgrad_engine::ops::{self, Distances, Gelu, Rows, Segments, Visibility};
 use wgrad_engine::random::Dropout;
 use wgrad_engine::testing::{assert_close, devices, normal, wide};
 use wgrad_engine::{Device, Tensor};
@@ -118,6 +118,30 @@ fn attention_keeps_its_sums_in_f32() {
         let masked = Visibility::all().and_lengths(device, &[70, 41]).and_causal();
         holds(device, &[queries, keys, keys], 3, 2.0 * ROUNDED, "attention", &|x| {
             ops::attention(&x[0], &x[1], &x[2], &masked, Some(&dropout))
+        });
+    }
+}
+
+/// Distances and segments are f32 whatever the rows are.
+#[test]
+fn relative_attention_keeps_its_sums_in_f32() {
+    for device in &with_halves() {
+        let dropout = dropout(device);
+        let of_queries = Tensor::u32(device, [2, 35], &[[0; 20].as_slice(), &[1; 50]].concat());
+        let of_keys = Tensor::u32(device, [2, 40], &[[0; 30].as_slice(), &[1; 50]].concat());
+        let plane: &[usize] = &[2, 36];
+        let (queries, keys): (&[usize], &[usize]) = (&[2, 35, 2, 36], &[2, 40, 2, 36]);
+        let shapes = [queries, keys, keys, &[75, 2, 36], plane, plane, &[2, 2, 36], plane];
+        let masked = Visibility::all().and_lengths(device, &[40, 31]).and_causal();
+        holds(device, &shapes, 3, 2.0 * ROUNDED, "attention_relative", &|x| {
+            let [q, k, v, table, content_bias, distance_bias, of_segments, bias] = x else {
+                unreachable!("the leaves are eight");
+            };
+            let distances = Distances { table, content_bias, distance_bias, places: None };
+            let (of_queries, of_keys) = (&of_queries, &of_keys);
+            let segments = Segments { table: of_segments, bias, of_queries, of_keys };
+            let segments = Some(&segments);
+            ops::attention_relative(q, k, v, &distances, segments, &masked, Some(&dropout))
         });
     }
 }

@@ -8,6 +8,7 @@ mod twins;
 use std::sync::LazyLock;
 
 use wgrad_engine::Device;
+use wgrad_engine::device::Format;
 use wgrad_engine::testing::{assert_close, central_difference, devices, dot, wide};
 
 use problem::{Case, NAMES, Problem};
@@ -100,6 +101,20 @@ fn devices_match_twins() {
     }
 }
 
+/// How far results may be from the twins' where y, dq, dk and dv are rounded to f16, and Δ is made of the rounded y.
+const ROUNDED: f64 = 1.0 / 512.0;
+
+/// Of dm and do the errors are larger beside what is left: they add up σ, a sum of weights' gradients whose sum over all keys is 0.
+#[test]
+fn devices_match_twins_in_f16() {
+    let mut tolerances = [ROUNDED; 9];
+    tolerances[7..].fill(4.0 * ROUNDED);
+    for case in SHAPES {
+        let problem = Problem::new(case).rounded_to(Format::Half);
+        problem.check_in(&DEVICES, Format::Half, tolerances);
+    }
+}
+
 /// Rows and columns of several tiles, a part of a tile, and queries at places of their own.
 #[test]
 fn tiles_match_twins_on_every_device() {
@@ -109,8 +124,10 @@ fn tiles_match_twins_on_every_device() {
         Case { segments: true, ..Case::plain([1, 0, 5, 1, 4]) },
     ];
     for device in DEVICES.iter().filter(|device| !device.is_cpu()) {
-        for case in tiled {
-            Problem::new(case).check_tiles(device, TOLERANCE);
+        for (format, within) in [(Format::Word, TOLERANCE), (Format::Half, ROUNDED)] {
+            for case in tiled.iter().filter(|_| device.supports(format)) {
+                Problem::new(*case).rounded_to(format).check_tiles(device, format, within);
+            }
         }
     }
 }

@@ -181,6 +181,14 @@ impl Device {
         buffer
     }
 
+    /// As [`Device::buffer`], as long as another and in its format.
+    ///
+    /// # Panics
+    /// As [`Device::buffer`].
+    pub fn buffer_like(&self, other: &Buffer) -> Buffer {
+        self.buffer_of(other.format(), other.elements())
+    }
+
     /// As [`Device::buffer`], for f32s that several kernels write a part each of: zeros where numbers are checked, since a
     /// check looks at the parts that are still to come as well.
     ///

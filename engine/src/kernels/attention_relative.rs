@@ -128,13 +128,13 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
             Binding { name: "biases", slot: 5, buffer: self.biases, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
             Binding { name: "notes", slot: 14, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "y", slot: 15, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 15, buffer: &*self.y, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
             Binding { name: "lse", slot: 16, buffer: &*self.lse, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }

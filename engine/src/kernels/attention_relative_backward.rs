@@ -60,8 +60,8 @@ impl Kernel for BackwardNotes<'_> {
         vec![
             Binding { name: "biases", slot: 5, buffer: self.biases, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "packed", slot: 6, buffer: self.packed, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "y", slot: 7, buffer: self.y, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "y", slot: 7, buffer: self.y, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "lse", slot: 9, buffer: self.lse, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "repacked", slot: 10, buffer: &*self.repacked, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
@@ -121,13 +121,13 @@ impl Kernel for BackwardQueries<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dq", slot: 12, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dq", slot: 12, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
             Binding { name: "sigma", slot: 13, buffer: &*self.sigma, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }
@@ -188,14 +188,14 @@ impl Kernel for BackwardKeys<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dk", slot: 14, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
-            Binding { name: "dv", slot: 15, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dk", slot: 14, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dv", slot: 15, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
         ]
     }
 
@@ -255,11 +255,11 @@ impl Kernel for BackwardDistances<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "dtable", slot: 16, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
             Binding { name: "dbias", slot: 17, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },

@@ -70,16 +70,16 @@ impl Kernel for Backward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "k", slot: 2, buffer: self.k, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
+            Binding { name: "v", slot: 3, buffer: self.v, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "table", slot: 4, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
-            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: false },
+            Binding { name: "dy", slot: 8, buffer: self.dy, float: true, read_only: true, written: false, element_bytes: 16, any_float: true },
             Binding { name: "notes", slot: 11, buffer: self.notes, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dq", slot: 12, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dq", slot: 12, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
             Binding { name: "sigma", slot: 13, buffer: &*self.sigma, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
-            Binding { name: "dk", slot: 14, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
-            Binding { name: "dv", slot: 15, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
+            Binding { name: "dk", slot: 14, buffer: &*self.dk, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
+            Binding { name: "dv", slot: 15, buffer: &*self.dv, float: true, read_only: false, written: true, element_bytes: 16, any_float: true },
             Binding { name: "dtable", slot: 16, buffer: &*self.dtable, float: true, read_only: false, written: true, element_bytes: 16, any_float: false },
             Binding { name: "dbias", slot: 17, buffer: &*self.dbias, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]

@@ -39,7 +39,7 @@ impl Kernel for Forward<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
             Binding { name: "origin", slot: 2, buffer: self.origin, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "table", slot: 3, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "slopes", slot: 4, buffer: &*self.slopes, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
@@ -86,11 +86,11 @@ impl Kernel for BackwardQueries<'_> {
 
     fn bindings(&self) -> Vec<Binding<'_>> {
         vec![
-            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
+            Binding { name: "q", slot: 1, buffer: self.q, float: true, read_only: true, written: false, element_bytes: 4, any_float: true },
             Binding { name: "origin", slot: 2, buffer: self.origin, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "table", slot: 3, buffer: self.table, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
             Binding { name: "sigma", slot: 5, buffer: self.sigma, float: true, read_only: true, written: false, element_bytes: 4, any_float: false },
-            Binding { name: "dq", slot: 6, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
+            Binding { name: "dq", slot: 6, buffer: &*self.dq, float: true, read_only: false, written: true, element_bytes: 4, any_float: true },
             Binding { name: "touched", slot: 7, buffer: &*self.touched, float: true, read_only: false, written: true, element_bytes: 4, any_float: false },
         ]
     }

@@ -5,10 +5,12 @@ mod emulated;
 mod inputs;
 
 use self::backward::Saved;
+use self::emulated::Distant;
 use self::inputs::Inputs;
 use super::attention::{BLOCK_CHANNELS, is_emulated};
+use super::cast::converted;
 use super::visibility::Visibility;
-use crate::device::{Device, Format, Launch};
+use crate::device::{Buffer, Device, Format, Launch};
 use crate::kernels::attention_relative::{Constants, Forward};
 use crate::random::Dropout;
 use crate::tensor::Tensor;
@@ -56,8 +58,8 @@ pub struct Segments<'a> {
 /// most 64 MiB or one head of one item.
 ///
 /// # Shapes
-/// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128; [`Distances`] and [`Segments`] tell
-/// theirs. With causality a token sees memory, itself and what lies before it.
+/// `q: [B, T, A, D]`, `k, v: [B, S, A, D]` → `[B, T, A, D]`, D a multiple of 4 up to 128, all f32 or all f16; [`Distances`]
+/// and [`Segments`] tell theirs, which are f32. With causality a token sees memory, itself and what lies before it.
 ///
 /// # Gradients
 /// Flows to `q`, `k`, `v`, to table and biases of the distances, and to table and bias of the segments. Keeps the inputs, `y`,
@@ -82,34 +84,11 @@ pub fn attention_relative(
 ) -> Tensor {
     let inputs = Inputs::new([q, k, v], distances, segments, visibility, dropout);
     let device = q.device();
-    let params = inputs.params;
-    let mut y = device.buffer_of_parts(q.shape().elements());
-    let mut lse = device.buffer_of_parts((params.batch * params.queries * params.heads) as usize);
     let Distances { table, content_bias, distance_bias, .. } = distances;
     let parents = [q, k, v, table, content_bias, distance_bias];
-    let mut distant = Vec::new();
-    if inputs.is_emulated(device) {
-        let of_segments = segments.iter().flat_map(|it| [it.table, it.bias]);
-        let wants = parents.into_iter().chain(of_segments).any(Tensor::wants_gradient);
-        distant = inputs.forward_in_chunks(device, &mut y, &mut lse, wants);
-    } else {
-        let words = 2 * (inputs.q.words() + inputs.k.words()) + inputs.table.words();
-        device.run(
-            Forward {
-                params,
-                constants: Constants { chunks: inputs.chunks(device) },
-                q: &inputs.q,
-                k: &inputs.k,
-                v: &inputs.v,
-                table: &inputs.table,
-                biases: &inputs.biases,
-                notes: &inputs.notes,
-                y: &mut y,
-                lse: &mut lse,
-            },
-            inputs.tiles(inputs.queries()).flops(3 * inputs.product()).words(words),
-        );
-    }
+    let of_segments = segments.iter().flat_map(|it| [it.table, it.bias]);
+    let wants_gradient = parents.into_iter().chain(of_segments).any(Tensor::wants_gradient);
+    let (y, lse, distant) = inputs.forward(device, wants_gradient);
     let saved = Saved { inputs, y: y.clone(), lse, distant };
     let y = Tensor::new(device, q.shape().clone(), y);
     let Some(segments) = segments else {
@@ -121,19 +100,60 @@ pub fn attention_relative(
 }
 
 impl Inputs {
+    /// y, L of every row, and what emulated GPUs keep for backward.
+    fn forward(&self, device: &Device, wants_gradient: bool) -> (Buffer, Buffer, Vec<Distant>) {
+        if let Some(wide) = self.widened(device) {
+            let (y, lse, distant) = wide.forward(device, wants_gradient);
+            return (converted(device, &y, Format::Half), lse, distant);
+        }
+        let Self { params, q, k, v, table, biases, notes, .. } = self;
+        let rows = (params.batch * params.queries * params.heads) as usize;
+        if is_emulated(device) {
+            let [mut y, mut lse] = [q.words(), rows].map(|words| device.buffer_of_parts(words));
+            let distant = self.forward_in_chunks(device, &mut y, &mut lse, wants_gradient);
+            return (y, lse, distant);
+        }
+        let (mut y, mut lse) = (device.buffer_like(q), device.buffer(rows));
+        device.run(
+            Forward {
+                params: *params,
+                constants: Constants { chunks: self.chunks(device) },
+                q,
+                k,
+                v,
+                table,
+                biases,
+                notes,
+                y: &mut y,
+                lse: &mut lse,
+            },
+            self.tiles(self.queries())
+                .flops(3 * self.product())
+                .words(2 * (q.elements() + k.elements()) + table.words()),
+        );
+        (y, lse, Vec::new())
+    }
+
+    /// The same in f32, where they are f16 and the kernels add up in the memory of their results.
+    fn widened(&self, device: &Device) -> Option<Self> {
+        let takes = !is_emulated(device) || self.q.format() == Format::Word;
+        let wide = |buffer| converted(device, buffer, Format::Word);
+        (!takes).then(|| Self {
+            q: wide(&self.q),
+            k: wide(&self.k),
+            v: wide(&self.v),
+            ..self.clone()
+        })
+    }
+
     /// FLOPs of one product of `[T, D]` with `[D, S]` for every item and head.
     fn product(&self) -> usize {
-        2 * self.q.words() * self.keys()
+        2 * self.q.elements() * self.keys()
     }
 
     /// ⌈D/32⌉; 4 for the software variants, which need not be compiled for each width.
     fn chunks(&self, device: &Device) -> u32 {
-        if self.is_emulated(device) { 4 } else { self.params.width.div_ceil(CHUNK_CHANNELS) }
-    }
-
-    /// Whether the variants for emulated GPUs run.
-    fn is_emulated(&self, device: &Device) -> bool {
-        is_emulated(device) && self.q.format() == Format::Word
+        if is_emulated(device) { 4 } else { self.params.width.div_ceil(CHUNK_CHANNELS) }
     }
 
     /// One workgroup per tile of `rows`, block of channels, head and item.

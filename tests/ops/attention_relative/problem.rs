@@ -1,6 +1,7 @@
 //! One problem of relative attention: its inputs, what the code of the paper makes of it, and what a device does.
 
-use wgrad_engine::ops::{Distances, Segments, Visibility, attention_relative};
+use wgrad_engine::device::Format;
+use wgrad_engine::ops::{Distances, Segments, Visibility, attention_relative, cast};
 use wgrad_engine::random::{Dropout, dropout_threshold, philox};
 use wgrad_engine::testing::{assert_close, dot, normal, wide};
 use wgrad_engine::{Device, Tensor};
@@ -188,8 +189,22 @@ impl Problem {
         y
     }
 
+    /// The same where q, k, v and dy are numbers that `format` can hold.
+    pub fn rounded_to(mut self, format: Format) -> Self {
+        let [q, k, v, ..] = &mut self.inputs;
+        for values in [q, k, v, &mut self.dy] {
+            *values = cast(&Tensor::f32(&Device::cpu(), [values.len()], values), format).to_f32();
+        }
+        self
+    }
+
     /// y and every gradient through the op on `device`; zeros for what has none.
     pub fn run(&self, device: &Device) -> [Vec<f32>; 9] {
+        self.run_in(device, Format::Word)
+    }
+
+    /// The same of q, k, v and dy in `format`.
+    fn run_in(&self, device: &Device, format: Format) -> [Vec<f32>; 9] {
         let [batch, _, tokens, heads, width] = self.case.extents;
         let (queries, keys) = (self.queries, self.keys);
         let shapes: [&[usize]; 8] = [
@@ -203,7 +218,8 @@ impl Problem {
             &[heads, width],
         ];
         let leaves: [Tensor; 8] = std::array::from_fn(|at| {
-            Tensor::f32(device, shapes[at].to_vec(), &self.inputs[at]).tracked()
+            let leaf = Tensor::f32(device, shapes[at].to_vec(), &self.inputs[at]);
+            if at < 3 { cast(&leaf, format).tracked() } else { leaf.tracked() }
         });
         let [q, k, v, r, u, w, m, o] = &leaves;
         let places = Tensor::u32(device, [batch, queries], &self.places);
@@ -241,7 +257,8 @@ impl Problem {
             &visibility,
             (self.case.probability > 0.0).then_some(&dropout),
         );
-        let gradients = y.backward_with(&Tensor::f32(device, shapes[0].to_vec(), &self.dy));
+        let dy = cast(&Tensor::f32(device, shapes[0].to_vec(), &self.dy), format);
+        let gradients = y.backward_with(&dy);
         let mut all = vec![y.to_f32()];
         for leaf in &leaves {
             let zeros = || vec![0.0; leaf.shape().elements()];
@@ -253,12 +270,18 @@ impl Problem {
     /// Compares devices with the twins.
     #[track_caller]
     pub fn check(&self, devices: &[Device], tolerance: f64) {
+        self.check_in(devices, Format::Word, [tolerance; 9]);
+    }
+
+    /// The same of q, k, v and dy in `format`, which can hold them; of [`NAMES`] each has its tolerance.
+    #[track_caller]
+    pub fn check_in(&self, devices: &[Device], format: Format, tolerances: [f64; 9]) {
         let expected = self.by_twins(&self.wide_inputs());
-        for device in devices {
-            let actual = self.run(device);
-            for (name, (actual, expected)) in NAMES.iter().zip(actual.iter().zip(&expected)) {
-                let context = format!("{device:?} {:?} {name}", self.case);
-                assert_close(actual, expected, tolerance, &context);
+        for device in devices.iter().filter(|device| device.supports(format)) {
+            let actual = self.run_in(device, format);
+            for (at, (actual, expected)) in actual.iter().zip(&expected).enumerate() {
+                let context = format!("{device:?} {format:?} {:?} {}", self.case, NAMES[at]);
+                assert_close(actual, expected, tolerances[at], &context);
             }
         }
     }

@@ -1,11 +1,13 @@
 //! The tiles of real GPUs on every device, also where the op would choose something else.
 
-use wgrad_engine::device::{Buffer, Device, Kernel, Launch};
+use wgrad_engine::Tensor;
+use wgrad_engine::device::{Buffer, Device, Format, Kernel, Launch};
 use wgrad_engine::kernels::attention_relative::{self as forward, Forward, ForwardNotes};
 use wgrad_engine::kernels::attention_relative_backward::{
     self as walks, BackwardDistances, BackwardKeys, BackwardNotes, BackwardQueries,
 };
 use wgrad_engine::kernels::attention_relative_backward_fused::Backward;
+use wgrad_engine::ops::cast;
 use wgrad_engine::testing::{assert_close, wide};
 
 use super::problem::{KEY, Problem};
@@ -19,10 +21,14 @@ type Gradients = [Buffer; 6];
 
 impl Problem {
     /// Compares every entry point with its twin: the three walks, then the one that is all of them.
-    pub fn check_tiles(&self, device: &Device, tolerance: f64) {
+    pub fn check_tiles(&self, device: &Device, format: Format, tolerance: f64) {
         let twins = self.twins(&self.wide_inputs());
         let [q, k, v, r, u, w, ..] = &self.inputs;
-        let [q, k, v, r, dy] = [q, k, v, r, &self.dy].map(|values| device.upload_f32(values));
+        let stored = |values: &Vec<f32>| {
+            let tensor = Tensor::f32(device, [values.len()], values);
+            cast(&tensor, format).buffer().clone()
+        };
+        let ([q, k, v, dy], r) = ([q, k, v, &self.dy].map(stored), device.upload_f32(r));
         let biases = device.upload_f32(&[&u[..], &w[..]].concat());
         let params = self.params();
         let constants = forward::Constants { chunks: params.width.div_ceil(32) };
@@ -44,7 +50,7 @@ impl Problem {
             },
             Launch::lanes(twins.packed.len(), ForwardNotes::WORKGROUP[0]),
         );
-        let (mut y, mut lse) = (device.buffer(q.words()), device.buffer(twins.lse.len()));
+        let (mut y, mut lse) = (device.buffer_like(&q), device.buffer(twins.lse.len()));
         let parts = params.heads * params.width.div_ceil(64); // heads in blocks of 64 channels
         let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), parts, params.batch]);
         device.run(
@@ -63,7 +69,7 @@ impl Problem {
             tiles(params.queries),
         );
         let close = |found: &Buffer, expected: &[f64], name: &str| {
-            let context = format!("{device:?} {:?} {name}", self.case);
+            let context = format!("{device:?} {format:?} {:?} {name}", self.case);
             assert_close(&device.read_f32(found), expected, tolerance, &context);
         };
         close(&packed, &twins.packed, "notes");
@@ -95,7 +101,8 @@ impl Problem {
         if device.limits().max_storage_buffers < ONE_WALK_BINDS {
             return;
         }
-        let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] = room(device, &twins);
+        let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] =
+            room(device, format, &twins);
         device.run(
             Backward {
                 params,
@@ -130,8 +137,12 @@ impl Problem {
     }
 }
 
-fn room(device: &Device, twins: &Twins) -> Gradients {
-    twins.walked.each_ref().map(|values| device.buffer(values.len()))
+/// dq, dk and dv lie in `format`.
+fn room(device: &Device, format: Format, twins: &Twins) -> Gradients {
+    let [dq, sigma, dk, dv, dtable, dbias] = twins.walked.each_ref().map(Vec::len);
+    let [dq, dk, dv] = [dq, dk, dv].map(|elements| device.buffer_of(format, elements));
+    let [sigma, dtable, dbias] = [sigma, dtable, dbias].map(|words| device.buffer(words));
+    [dq, sigma, dk, dv, dtable, dbias]
 }
 
 fn by_walks(
@@ -143,7 +154,8 @@ fn by_walks(
 ) -> Gradients {
     let parts = params.heads * params.width.div_ceil(64); // heads in blocks of 64 channels
     let tiles = |rows: u32| Launch::groups([rows.div_ceil(64), parts, params.batch]);
-    let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] = room(device, twins);
+    let [mut dq, mut sigma, mut dk, mut dv, mut dtable, mut dbias] =
+        room(device, q.format(), twins);
     let kernel = BackwardQueries {
         params,
         constants,

@@ -94,7 +94,7 @@ impl Saved {
     /// dq.
     pub fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Buffer {
         let Inputs { params, variant, q, k, v, .. } = &self.inputs;
-        let mut dq = like(device, q);
+        let mut dq = device.buffer_like(q);
         let launch = self
             .inputs
             .tiles(params.queries as usize)
@@ -123,7 +123,7 @@ impl Saved {
     /// dk and dv.
     pub fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> (Buffer, Buffer) {
         let Inputs { params, variant, q, k, v, .. } = &self.inputs;
-        let (mut dk, mut dv) = (like(device, k), like(device, k));
+        let (mut dk, mut dv) = (device.buffer_like(k), device.buffer_like(k));
         let launch = self
             .inputs
             .tiles(params.keys as usize)
@@ -153,8 +153,8 @@ impl Saved {
     /// dq, dk and dv.
     fn in_one_walk(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 3] {
         let Inputs { params, variant, q, k, v, .. } = &self.inputs;
-        let mut dq = like(device, q);
-        let (mut dk, mut dv) = (like(device, k), like(device, k));
+        let mut dq = device.buffer_like(q);
+        let (mut dk, mut dv) = (device.buffer_like(k), device.buffer_like(k));
         let launch = Launch::groups([1, params.heads, params.batch])
             .flops(5 * self.inputs.product())
             .words(3 * q.elements() + 4 * k.elements());
@@ -178,9 +178,4 @@ impl Saved {
         );
         [dq, dk, dv]
     }
-}
-
-/// Room for the gradient of q, k or v.
-fn like(device: &Device, of: &Buffer) -> Buffer {
-    device.buffer_of(of.format(), of.elements())
 }

@@ -101,7 +101,7 @@ impl Inputs {
         }
         let Self { params, variant, q, k, v, lengths, bits, key } = self;
         let [batch, queries, _, heads, _] = self.extents();
-        let mut y = device.buffer_of(q.format(), q.elements());
+        let mut y = device.buffer_like(q);
         let mut lse = device.buffer(batch * heads * queries);
         let launch = self
             .tiles(queries)

@@ -3,7 +3,7 @@
 use super::SEGMENT_ROWS;
 use super::emulated::Distant;
 use super::inputs::{Inputs, SegmentInputs};
-use crate::device::{Buffer, Device, Kernel, Launch};
+use crate::device::{Buffer, Device, Format, Kernel, Launch};
 use crate::kernels::attention_relative::Params;
 use crate::kernels::attention_relative_backward::{
     BackwardDistances, BackwardKeys, BackwardNotes, BackwardQueries, Constants,
@@ -12,6 +12,8 @@ use crate::kernels::attention_relative_backward_fused::Backward as BackwardFused
 use crate::kernels::relative_segments::{
     BackwardQueries as SegmentQueries, BackwardTable as SegmentTable,
 };
+use crate::ops::attention::is_emulated;
+use crate::ops::cast::{cast, converted};
 use crate::ops::{column_sums, subtract};
 use crate::tensor::{Backward, Tensor};
 
@@ -27,7 +29,11 @@ pub(super) struct Saved {
 /// Six parents, or eight with segments.
 impl<const N: usize> Backward<N> for Saved {
     fn backward(mut self: Box<Self>, dy: &Tensor, wants: [bool; N]) -> [Option<Tensor>; N] {
-        let mut gradients = self.gradients(dy, &wants).into_iter().zip(wants);
+        let gradients = match self.inputs.widened(dy.device()) {
+            Some(inputs) => self.in_words(inputs, dy, &wants),
+            None => self.gradients(dy, &wants),
+        };
+        let mut gradients = gradients.into_iter().zip(wants);
         std::array::from_fn(|_| {
             let (gradient, wanted) = gradients.next().expect("eight are at least N");
             gradient.filter(|_| wanted)
@@ -62,6 +68,16 @@ macro_rules! walk {
 }
 
 impl Saved {
+    /// As [`Self::gradients`], by `inputs` in f32; those of q, k and v are f16 again.
+    fn in_words(mut self, inputs: Inputs, dy: &Tensor, wants: &[bool]) -> [Option<Tensor>; 8] {
+        self.y = converted(dy.device(), &self.y, Format::Word);
+        let wide = Self { inputs, ..self }.gradients(&cast(dy, Format::Word), wants);
+        let [dq, dk, dv, rest @ ..] = wide;
+        let [dq, dk, dv] = [dq, dk, dv].map(|wide| wide.map(|wide| cast(&wide, Format::Half)));
+        let [table, content, bias, segments, segment_bias] = rest;
+        [dq, dk, dv, table, content, bias, segments, segment_bias]
+    }
+
     /// Those of q, k, v, r, u and w, then of the table and the bias of segments; more than is wanted may be there.
     fn gradients(&mut self, dy: &Tensor, wants: &[bool]) -> [Option<Tensor>; 8] {
         let device = dy.device();
@@ -71,7 +87,7 @@ impl Saved {
         let notes = self.notes(device, dy.buffer());
         let walked = if device.is_cpu() {
             self.walk_once(device, dy.buffer(), &notes)
-        } else if self.inputs.is_emulated(device) {
+        } else if is_emulated(device) {
             self.in_chunks(device, dy.buffer(), &notes)
         } else {
             let of_queries = wanted(&[0, 4, 6, 7]);
@@ -121,7 +137,7 @@ impl Saved {
         let Params { batch, heads, width, .. } = self.inputs.params;
         let [batch, plane] = [batch, heads * width].map(|n| n as usize);
         let sums = |buffer: &Buffer, columns: usize| {
-            let rows = buffer.words() / columns;
+            let rows = buffer.elements() / columns;
             column_sums(&Tensor::new(device, [rows, columns], buffer.clone()))
         };
         let (table, distance_bias) = distances.map_or((None, None), |[table, bias]| {
@@ -155,8 +171,8 @@ impl Saved {
                 repacked: &mut notes,
             },
             Launch::lanes(words, BackwardNotes::WORKGROUP[0])
-                .flops(2 * dy.words())
-                .words(2 * dy.words() + 2 * words),
+                .flops(2 * dy.elements())
+                .words(2 * dy.elements() + 2 * words),
         );
         notes
     }
@@ -164,12 +180,12 @@ impl Saved {
     /// dq and σ.
     fn over_keys(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
         let inputs = &self.inputs;
-        let mut dq = device.buffer(inputs.q.words());
+        let mut dq = device.buffer_like(&inputs.q);
         let mut sigma = device.buffer(self.lse.words());
         let launch = inputs
             .tiles(inputs.queries())
             .flops(5 * inputs.product())
-            .words(3 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words());
+            .words(3 * inputs.q.elements() + 2 * inputs.k.elements() + inputs.table.words());
         walk!(self, device, launch, (dy, notes), BackwardQueries { dq, sigma });
         [dq, sigma]
     }
@@ -177,11 +193,11 @@ impl Saved {
     /// dk and dv.
     fn over_queries(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> [Buffer; 2] {
         let inputs = &self.inputs;
-        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
+        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer_like(&inputs.k));
         let launch = inputs
             .tiles(inputs.keys())
             .flops(5 * inputs.product())
-            .words(2 * inputs.q.words() + 4 * inputs.k.words() + inputs.table.words());
+            .words(2 * inputs.q.elements() + 4 * inputs.k.elements() + inputs.table.words());
         walk!(self, device, launch, (dy, notes), BackwardKeys { dk, dv });
         [dk, dv]
     }
@@ -193,7 +209,7 @@ impl Saved {
         let launch = inputs
             .tiles(inputs.distances())
             .flops(4 * inputs.product())
-            .words(2 * inputs.q.words() + 2 * inputs.k.words() + inputs.table.words());
+            .words(2 * inputs.q.elements() + 2 * inputs.k.elements() + inputs.table.words());
         walk!(self, device, launch, (dy, notes), BackwardDistances { dtable, dbias });
         [dtable, dbias]
     }
@@ -209,11 +225,11 @@ impl Saved {
     /// All of it, every weight made once.
     fn walk_once(&self, device: &Device, dy: &Buffer, notes: &Buffer) -> Walked {
         let inputs = &self.inputs;
-        let mut dq = device.buffer(inputs.q.words());
+        let mut dq = device.buffer_like(&inputs.q);
         let mut sigma = device.buffer(self.lse.words());
-        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer(inputs.k.words()));
+        let [mut dk, mut dv] = [(); 2].map(|()| device.buffer_like(&inputs.k));
         let [mut dtable, mut dbias] = self.of_distances(device);
-        let words = 3 * inputs.q.words() + 4 * inputs.k.words() + dtable.words();
+        let words = 3 * inputs.q.elements() + 4 * inputs.k.elements() + dtable.words();
         let launch =
             inputs.tiles(1).flops(8 * inputs.product()).words(words + inputs.table.words());
         walk!(
@@ -239,7 +255,7 @@ impl SegmentInputs {
         let params = self.params;
         let [batch, queries, heads, width] =
             [params.batch, params.queries, params.heads, params.width].map(|n| n as usize);
-        let (rows, plane, words) = (batch * queries, heads * width, q.words());
+        let (rows, plane, words) = (batch * queries, heads * width, q.elements());
         let shape = dq.shape().clone();
         let mut dq = dq.buffer().clone();
         let mut touched = device.buffer(words);

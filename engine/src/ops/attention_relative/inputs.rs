@@ -10,6 +10,7 @@ use crate::random::{Dropout, dropout_threshold};
 use crate::tensor::{Tensor, no_grad};
 
 /// What both directions read.
+#[derive(Clone)]
 pub(super) struct Inputs {
     pub params: Params,
     pub q: Buffer,
@@ -29,6 +30,7 @@ pub(super) struct Inputs {
 }
 
 /// What the gradients of segments need.
+#[derive(Clone)]
 pub(super) struct SegmentInputs {
     pub params: SegmentParams,
     pub table: Buffer,
