@@ -142,7 +142,7 @@ struct Context {
     k: Tensor,
     /// As `k`.
     v: Tensor,
-    /// `[T + S, A, D]`: each distance as a key.
+    /// `[T + S, A, D]`: each distance as a key, in f32.
     r: Tensor,
 }
 
@@ -168,7 +168,7 @@ impl Layer {
         Context {
             k: attention.heads(known, &attention.k),
             v: attention.heads(known, &attention.v),
-            r: attention.heads(distances, &attention.r),
+            r: ops::cast(&attention.heads(distances, &attention.r), Format::Word),
         }
     }
 
@@ -221,13 +221,13 @@ impl Attention {
         }
     }
 
-    /// x·W, head by head: `[.., H]` → `[.., A, D]`, in f32 as the scores are.
+    /// x·W, head by head: `[.., H]` → `[.., A, D]`.
     fn heads(&self, x: &Tensor, matrix: &Param) -> Tensor {
         let &[h, a, d] = matrix.shape().axes() else { unreachable!("matrices are [H, A, D]") };
         let matrix = ops::cast(&matrix.reshape([h, a * d]), x.format());
         let y = ops::matmul(x, &matrix, Transpose::Neither); // [.., A·D]
         let lead = &x.shape().axes()[..x.shape().axes().len() - 1];
-        ops::cast(&y, Format::Word).reshape([lead, &[a, d]].concat())
+        y.reshape([lead, &[a, d]].concat())
     }
 
     /// LN(x + W_o·attention): `x: [B, N, H]` → `[B, N, H]`.
@@ -254,7 +254,7 @@ impl Attention {
             mode.dropout(self.dropout).as_ref(),
         );
         let (_, h) = x.shape().rows_and_last();
-        let mixed = ops::cast(&mixed.reshape(x.shape().clone()), x.format());
+        let mixed = mixed.reshape(x.shape().clone());
         let attended = ops::linear(&mixed, &self.o.reshape([h, h]), None);
         self.norm.add_and_norm(&attended, x, mode.dropout(self.dropout).as_ref())
     }
