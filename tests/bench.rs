@@ -53,18 +53,29 @@ fn kernels_report_every_column() {
 }
 
 #[test]
-fn steps_train_either_objective() {
-    for objective in ["mlm", "retromae"] {
-        let sizes = ["--batch-size", "1", "--length", "16", "--steps", "1"];
+fn steps_train_every_objective() {
+    // A fresh model guesses evenly: ln 30,522 a term; a bag of words weighs a tenth, ELECTRA's coins 50 times ln 2.
+    let (even, coin) = (30_522_f64.ln(), 50.0 * 2_f64.ln());
+    let losses = [
+        ("mlm", even),
+        ("retromae", 2.0 * even),
+        ("dupmae", 2.1 * even),
+        ("condenser", 2.0 * even),
+        ("cocondenser", 2.0 * even),
+        ("electra", even + coin),
+        ("xlnet", even),
+        ("clm", even),
+    ];
+    for (objective, expected) in losses {
+        let sizes = ["--batch-size", "2", "--length", "16", "--steps", "1"];
         let report = bench(&[&["step", "--objective", objective], &sizes[..]].concat());
         let row = &report["rows"][0];
         assert_eq!(row["name"], format!("{objective}.tiny"));
         assert!(number(row, "median_seconds") > 0.0 && number(row, "gflops") > 0.0);
-        // A fresh model guesses evenly: ln 30,522 a term.
-        let terms = if objective == "mlm" { 1.0 } else { 2.0 };
-        let even = terms * 30_522_f64.ln();
-        assert!((number(row, "loss") - even).abs() < 0.1 * even, "{objective}: {}", row["loss"]);
-        assert!(number(row, "peak_bytes") > number(row, "parameter_bytes"));
+        let loss = number(row, "loss");
+        assert!((loss - expected).abs() < 0.1 * expected, "{objective}: {loss}, {expected}");
+        // Parameters, gradients and two moments.
+        assert!(number(row, "peak_bytes") > 16.0 * number(row, "parameters"));
         let share = number(row, "gflops") / number(row, "peak_gflops");
         assert!((number(row, "roofline_share") / share - 1.0).abs() < 1e-6);
     }
@@ -104,7 +115,7 @@ fn a_filter_names_steps() {
     let report = bench(&[&["step"], &sizes[..]].concat());
     let names: Vec<_> =
         report["rows"].as_array().expect("rows").iter().map(|row| &row["name"]).collect();
-    assert_eq!(names, ["retromae.tiny"]);
+    assert_eq!(names, ["retromae.tiny", "dupmae.tiny"]);
 }
 
 #[test]

@@ -1,6 +1,8 @@
-//! What one training step of BERT costs by formula: FLOPs, and bytes of device memory.
+//! What one training step costs by formula: FLOPs, and for BERT and RetroMAE bytes of device memory.
 //!
 //! B rows of T tokens, N = B·T; H hidden, F feed-forward, A heads, V vocabulary, L layers; R labelled tokens.
+
+mod flops;
 
 use wgrad_engine::device::Format;
 use wgrad_models::bert::Config;
@@ -16,10 +18,31 @@ pub struct Work<'a> {
     pub tokens: usize,
     /// R of the encoder.
     pub labels: usize,
-    /// R of RetroMAE's decoder, where there is one.
-    pub decoder_labels: Option<usize>,
+    /// What it is to learn.
+    pub objective: Products<'a>,
     /// How activations lie.
     pub format: Format,
+}
+
+/// What is learned, by the products that it takes beside the encoder's.
+#[derive(Clone, Copy, Debug)]
+pub enum Products<'a> {
+    /// BERT's masked tokens.
+    Mlm,
+    /// And the decoder's, of which so many tokens are labelled.
+    RetroMae(usize),
+    /// As RetroMAE, and the bag of words.
+    DupMae(usize),
+    /// Both losses of Condenser, whose head has so many layers.
+    Condenser(usize),
+    /// As Condenser, and the losses between spans.
+    CoCondenser(usize),
+    /// Replaced tokens, by a generator of this configuration.
+    Electra(&'a Config),
+    /// XLNet's two streams, of which the second has so many tokens a row.
+    XlNet(usize),
+    /// The next token.
+    Clm,
 }
 
 /// Bytes of device memory by formula.
@@ -31,7 +54,7 @@ pub struct Memory {
     pub moments: u64,
     /// The gradients that a step gathers.
     pub gradients: u64,
-    /// What the graph holds at its largest, see [`Work::activation_words`].
+    /// What the graph holds at its largest.
     pub activations: u64,
 }
 
@@ -43,32 +66,20 @@ impl Memory {
 }
 
 impl Work<'_> {
-    /// Floating-point operations of forward and backward, products alone:
-    /// `3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V))`.
-    ///
-    /// The backward of a product is two of its size, hence the 3. RetroMAE adds one layer and the labels of its
-    /// decoder. Only labelled tokens meet the vocabulary; what attention computes again in its backward is not counted.
-    ///
-    /// # Source
-    /// Kaplan et al. 2020, arXiv:2001.08361, table 1, with the vocabulary's product.
-    pub fn flops(&self) -> u64 {
-        let Config { hidden_size: h, intermediate_size: f, vocab_size: v, .. } = *self.config;
-        let layers = self.config.num_hidden_layers + usize::from(self.decoder_labels.is_some());
-        let layer = 8 * h * h + 4 * h * f + 4 * self.tokens * h;
-        let labels = self.labels + self.decoder_labels.unwrap_or(0);
-        let head = 2 * h * h + 2 * h * v;
-        3 * (self.rows * self.tokens * layers * layer + labels * head) as u64
-    }
-
-    /// Bytes for a model of `parameters` numbers.
-    pub fn memory(&self, parameters: usize) -> Memory {
+    /// Bytes for a model of `parameters` numbers; `None` where there is no formula for what the graph holds.
+    pub fn memory(&self, parameters: usize) -> Option<Memory> {
+        let decoder_labels = match self.objective {
+            Products::Mlm => None,
+            Products::RetroMae(labels) => Some(labels),
+            _ => return None,
+        };
         let of = |words: usize| 4 * words as u64;
-        Memory {
+        Some(Memory {
             parameters: of(parameters),
             moments: of(2 * parameters),
             gradients: of(parameters),
-            activations: of(self.activation_words(parameters)),
-        }
+            activations: of(self.activation_words(parameters, decoder_labels)),
+        })
     }
 
     /// Words that the graph holds at its largest: the larger of its state when backward begins and when it ends.
@@ -82,7 +93,7 @@ impl Work<'_> {
     /// As f16, the matrices of a layer take half of that, and the working copies of its weights (4·H² + 2·H·F) come to it.
     ///
     /// When it ends, every parameter's gradient, and the word table's in three parts: of the head, of the embedding, their sum.
-    pub fn activation_words(&self, parameters: usize) -> usize {
+    fn activation_words(&self, parameters: usize, decoder_labels: Option<usize>) -> usize {
         let Config { hidden_size: h, intermediate_size: f, vocab_size: v, .. } = *self.config;
         let n = self.rows * self.tokens;
         let matrices = 8 * n * h + 2 * n * f;
@@ -97,7 +108,7 @@ impl Work<'_> {
         let mut kept = embeddings + self.config.num_hidden_layers * layer + head(self.labels);
         let mut widest_logits = logits(self.labels);
         let mut heads = 1;
-        if let Some(labels) = self.decoder_labels {
+        if let Some(labels) = decoder_labels {
             // The decoder's own embeddings, its two streams, its layer and its head.
             kept += embeddings + 2 * n * h + layer + head(labels);
             widest_logits = widest_logits.max(logits(labels));

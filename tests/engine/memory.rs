@@ -1,7 +1,7 @@
 //! The pool: reuse, views, and uploads that must not overtake what is recorded.
 
 use wgrad::data::MlmBatch;
-use wgrad::train::cost::Work;
+use wgrad::train::cost::{Products, Work};
 use wgrad::train::objective::{MlmObjective, Objective};
 use wgrad_engine::device::Format;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
@@ -91,9 +91,10 @@ fn training_allocates_nothing_after_its_second_step_and_peaks_as_the_formula_say
                 "{device:?} {format:?}: buffers after each step: {created:?}, {before} before"
             );
             let labels = batch.labels.len();
-            let (config, decoder_labels) = (&config, None);
-            let work = Work { config, rows: 4, tokens: 64, labels, decoder_labels, format };
-            let (peak, formula) = (device.memory().peak, work.memory(parameters).total());
+            let (config, objective) = (&config, Products::Mlm);
+            let work = Work { config, rows: 4, tokens: 64, labels, objective, format };
+            let (peak, formula) =
+                (device.memory().peak, work.memory(parameters).expect("a formula").total());
             let ratio = peak as f64 / formula as f64;
             eprintln!("{device:?} {format:?}: peak {peak} bytes, {ratio:.3} of the formula");
             let fits = (0.85..=1.15).contains(&ratio);

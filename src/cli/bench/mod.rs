@@ -19,7 +19,7 @@ pub enum Command {
     Kernels(kernels::Args),
     /// Fused kernels against the same mathematics in plain ops: time and memory.
     Compositions(compositions::Args),
-    /// One BERT training step: forward, backward and AdamW.
+    /// One training step of an objective: forward, backward and AdamW.
     Step(step::Args),
 }
 

@@ -1,24 +1,30 @@
 //! `wgrad bench step`: a whole training step, as `wgrad pretrain` takes it, on tokens drawn at random.
 
+mod batches;
+mod row;
+
 use std::time::Instant;
 
 use clap::ValueEnum;
-use serde_json::{Value, json};
+use serde_json::json;
 use wgrad_engine::device::Format;
-use wgrad_engine::device::MemoryStats;
 use wgrad_engine::optimizer::{AdamW, AdamWSettings, Scaling};
-use wgrad_engine::random::{key_of, philox};
 use wgrad_engine::testing::bench::Roofline;
 use wgrad_engine::{Device, Tensor};
 use wgrad_models::Mode;
 use wgrad_models::bert::Config;
-use wgrad_models::retromae::{DecoderQuery, Decoding};
+use wgrad_models::electra::generator_config;
 
+use self::batches::Sizes;
+use self::row::{Measured, Row};
 use super::super::profile;
 use super::{Failure, Global};
-use crate::data::{MlmBatch, RetroMaeBatch};
-use crate::train::cost::{Memory, Work};
-use crate::train::objective::{MlmObjective, Objective as Train, RetroMaeObjective};
+use crate::train::cost::{Products, Work};
+use crate::train::objective::{
+    ClmObjective, CoCondenserObjective, CondenserObjective, DupMaeObjective, ElectraObjective,
+    MlmObjective, Pretraining, RetroMaeObjective, XlNetObjective,
+};
+use crate::train::recipe::Recipe;
 
 /// Measures a training step.
 #[derive(clap::Args)]
@@ -27,14 +33,16 @@ Examples:
   wgrad bench step --size tiny --steps 3
   wgrad bench step --size base --objective retromae --batch-size 8 --length 128 --json
   wgrad bench step --size mini --steps 3 --precision mixed
+  wgrad bench step --filter .tiny --steps 3
   wgrad bench step --filter mlm --steps 3
 
 The step is forward, backward and AdamW with dropout 0.1, in f32 or as --precision says, over a vocabulary
-of 30,522, 15 % of the tokens labelled. FLOPs are those of the products: 3·(N·L·(8·H² + 4·H·F + 4·T·H) + R·(2·H² + 2·H·V)) for N
-tokens in rows of T, of which R are labelled; RetroMAE adds its decoder's layer and labels. Shares are those of the
-fastest product and of multiply-adds in registers, both measured at the start.")]
+of 30,522, 15 % of the tokens labelled (xlnet: a sixth predicted; clm: all but the first of a row), every objective as
+`wgrad pretrain` has it without settings. FLOPs are those of the products, of mlm 3·(N·L·(8·H² + 4·H·F + 4·T·H) +
+R·(2·H² + 2·H·V)) for N tokens in rows of T, of which R are labelled; the others add their own (src/train/cost/flops.rs).
+Shares are those of the fastest product and of multiply-adds in registers, both measured at the start.")]
 pub struct Args {
-    /// All of mlm.tiny, mlm.mini .. retromae.base whose name contains this, one after another.
+    /// All of mlm.tiny, mlm.mini .. clm.base whose name contains this, one after another.
     #[arg(long, value_name = "S", conflicts_with_all = ["size", "objective"])]
     filter: Option<String>,
     /// Layers/hidden: 2/128, 4/256, 4/512 or 12/768; heads of 64, feed-forward of 4 times hidden.
@@ -64,18 +72,27 @@ enum Size {
 }
 
 impl Size {
-    fn config(self) -> Config {
-        let (num_hidden_layers, hidden_size) = match self {
+    /// Under the keys of every type of model; each reads its own.
+    fn config(self, model_type: &str) -> Config {
+        let (layers, hidden) = match self {
             Self::Tiny => (2, 128),
             Self::Mini => (4, 256),
             Self::Small => (4, 512),
             Self::Base => (12, 768),
         };
+        let (heads, inner, vocabulary) = (hidden / 64, 4 * hidden, Config::default().vocab_size);
+        let rest = json!({
+            "vocab_size": vocabulary, "embedding_size": hidden,
+            "d_model": hidden, "n_layer": layers, "n_head": heads, "d_inner": inner,
+            "n_embd": hidden,
+        });
         Config {
-            num_hidden_layers,
-            hidden_size,
-            num_attention_heads: hidden_size / 64,
-            intermediate_size: 4 * hidden_size,
+            num_hidden_layers: layers,
+            hidden_size: hidden,
+            num_attention_heads: heads,
+            intermediate_size: inner,
+            model_type: model_type.into(),
+            rest: rest.as_object().cloned().unwrap_or_default(),
             ..Config::default()
         }
     }
@@ -85,20 +102,19 @@ impl Size {
 enum Objective {
     Mlm,
     Retromae,
+    Dupmae,
+    Condenser,
+    Cocondenser,
+    Electra,
+    Xlnet,
+    Clm,
 }
+
+/// Layers of Condenser's head, where a recipe does not tell.
+const CONDENSER_LAYERS: usize = 2;
 
 /// Steps before the first that is timed: pipelines are compiled and the pool filled.
 const WARM_UP: u32 = 2;
-
-/// What was measured.
-struct Measured {
-    /// Seconds of each timed step, shortest first.
-    seconds: Vec<f64>,
-    memory: MemoryStats,
-    parameters: usize,
-    /// Of the last step.
-    loss: f32,
-}
 
 pub fn run(global: &Global, args: &Args) -> Result<(), Failure> {
     let wanted = args.wanted()?;
@@ -147,37 +163,56 @@ fn one(
     (objective, size): (Objective, Size),
     (args, global): (&Args, &Global),
 ) -> Result<Row, Failure> {
-    let (config, seed, format) = (size.config(), global.seed(), global.format());
-    let encoder = batch(args, config.vocab_size, seed);
-    let mut work = Work {
-        config: &config,
-        rows: encoder.rows,
-        tokens: encoder.tokens,
-        labels: encoder.labels.len(),
-        decoder_labels: None,
-        format,
-    };
-    let measured = match objective {
-        Objective::Mlm => {
-            let objective = MlmObjective::new(device, config.clone(), seed);
-            measure(device, objective, &encoder, (args, format))?
-        }
+    let (rows, tokens) = (usize::from(args.batch_size), usize::from(args.length));
+    if objective == Objective::Cocondenser && rows % 2 == 1 {
+        let problem = "expected an even number: two spans of every text";
+        return Err(format!("cocondenser: --batch-size is {rows}, {problem}").into());
+    }
+    let (seed, format) = (global.seed(), global.format());
+    let (config, generator) = (size.config("bert"), generator_config(&size.config("electra")));
+    let sizes = Sizes { rows, tokens, vocabulary: config.vocab_size, seed };
+    let run = Run { device, size, steps: args.steps, seed, format };
+    let (masked, decoded) = (sizes.masked(), sizes.retromae());
+    let (labels, decoder_labels) = (masked.labels.len(), decoded.decoder_labels.len());
+    let (labels, products, measured) = match objective {
+        Objective::Mlm => (labels, Products::Mlm, run.measure::<MlmObjective>(&masked)?),
         Objective::Retromae => {
-            let batch = retromae(encoder, seed);
-            work.decoder_labels = Some(batch.decoder_labels.len());
-            let (query, decoding) = (DecoderQuery::default(), Decoding::default());
-            let objective = RetroMaeObjective::new(device, config.clone(), query, decoding, seed);
-            measure(device, objective, &batch, (args, format))?
+            let products = Products::RetroMae(decoder_labels);
+            (labels, products, run.measure::<RetroMaeObjective>(&decoded)?)
+        }
+        Objective::Dupmae => {
+            let products = Products::DupMae(decoder_labels);
+            (labels, products, run.measure::<DupMaeObjective>(&decoded)?)
+        }
+        Objective::Condenser => {
+            let products = Products::Condenser(CONDENSER_LAYERS);
+            (labels, products, run.measure::<CondenserObjective>(&masked)?)
+        }
+        Objective::Cocondenser => {
+            let products = Products::CoCondenser(CONDENSER_LAYERS);
+            (labels, products, run.measure::<CoCondenserObjective>(&masked)?)
+        }
+        Objective::Electra => {
+            let products = Products::Electra(&generator);
+            (labels, products, run.measure::<ElectraObjective>(&masked)?)
+        }
+        Objective::Xlnet => {
+            let batch = sizes.permuted();
+            let products = Products::XlNet(batch.predictions);
+            (batch.labels.len(), products, run.measure::<XlNetObjective>(&batch)?)
+        }
+        Objective::Clm => {
+            let labels = rows * (tokens - 1);
+            (labels, Products::Clm, run.measure::<ClmObjective>(&sizes.plain())?)
         }
     };
+    let work = Work { config: &config, rows, tokens, labels, objective: products, format };
     let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
-    let median = measured.seconds[measured.seconds.len() / 2];
     Ok(Row {
         name: name(objective, size),
-        shape: format!("L {layers}, H {hidden}, B {}, T {}", work.rows, work.tokens),
+        shape: format!("L {layers}, H {hidden}, B {rows}, T {tokens}"),
         precision: if format == Format::Half { "mixed" } else { "f32" },
-        median,
-        tokens_per_second: (work.rows * work.tokens) as f64 / median,
+        tokens: rows * tokens,
         flops: work.flops(),
         formula: work.memory(measured.parameters),
         measured,
@@ -185,152 +220,52 @@ fn one(
     })
 }
 
-/// Takes the steps, one at a time: each ends by waiting for the device.
-fn measure<O: Train>(
-    device: &Device,
-    mut objective: O,
-    batch: &O::Batch,
-    (args, format): (&Args, Format),
-) -> Result<Measured, Failure> {
-    let layout = objective.weights().layout().clone();
-    let scaling = (format == Format::Half).then(Scaling::default);
-    let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
-    let mut optimizer = AdamW::new(device, layout, settings);
-    let mut key = Tensor::u32(device, [2], &[0, 0]);
-    let mut seconds = Vec::new();
-    let mut loss = f32::NAN;
-    device.reset_peak();
-    for step in 0..WARM_UP + args.steps {
-        let start = Instant::now();
-        device.write_u32(key.buffer_mut(), &[step, 0]);
-        let terms = objective.terms(device, batch, &Mode::training(&key).storing(format))?;
-        let reading = terms.loss.read_later();
-        let gradients = terms.loss.backward_with(&optimizer.loss_scale());
-        let gradients = objective.weights().gradients(gradients);
-        for (parameter, gradient) in gradients.iter().enumerate() {
-            if let Some(gradient) = gradient {
-                optimizer.accumulate(parameter, gradient.buffer(), 1.0);
+/// How steps are taken.
+struct Run<'a> {
+    device: &'a Device,
+    size: Size,
+    steps: u32,
+    seed: u64,
+    format: Format,
+}
+
+impl Run<'_> {
+    /// Takes the steps of a fresh model, one at a time: each ends by waiting for the device.
+    fn measure<O: Pretraining>(&self, batch: &O::Batch) -> Result<Measured, Failure> {
+        let Self { device, size, seed, format, .. } = *self;
+        let config = size.config(O::MODEL_TYPE);
+        let mut objective = O::from_recipe(device, config, &mut Recipe::default(), seed)?;
+        let layout = objective.weights().layout().clone();
+        let scaling = (format == Format::Half).then(Scaling::default);
+        let settings = AdamWSettings { scaling, ..AdamWSettings::default() };
+        let mut optimizer = AdamW::new(device, layout, settings);
+        let mut key = Tensor::u32(device, [2], &[0, 0]);
+        let mut seconds = Vec::new();
+        let mut loss = f32::NAN;
+        device.reset_peak();
+        for step in 0..WARM_UP + self.steps {
+            let start = Instant::now();
+            device.write_u32(key.buffer_mut(), &[step, 0]);
+            let (mode, scale) = (Mode::training(&key).storing(format), optimizer.loss_scale());
+            let mut gather = |gradients| {
+                let gradients = objective.weights().gradients(gradients);
+                for (parameter, gradient) in gradients.iter().enumerate() {
+                    if let Some(gradient) = gradient {
+                        optimizer.accumulate(parameter, gradient.buffer(), 1.0);
+                    }
+                }
+            };
+            let losses = objective.backward(device, batch, (&mode, &scale), &mut gather)?;
+            let reading = losses[0].1.read_later();
+            optimizer.step(objective.weights_mut().arenas_mut(), 1e-4);
+            device.wait();
+            if step >= WARM_UP {
+                seconds.push(start.elapsed().as_secs_f64());
             }
+            loss = reading.f32()[0];
         }
-        optimizer.step(objective.weights_mut().arenas_mut(), 1e-4);
-        device.wait();
-        if step >= WARM_UP {
-            seconds.push(start.elapsed().as_secs_f64());
-        }
-        loss = reading.f32()[0];
-    }
-    seconds.sort_by(f64::total_cmp);
-    let parameters = objective.weights().elements();
-    Ok(Measured { seconds, memory: device.memory(), parameters, loss })
-}
-
-/// Tokens drawn evenly from the vocabulary, of which every 20/3-th is labelled.
-fn batch(args: &Args, vocabulary: usize, seed: u64) -> MlmBatch {
-    let (rows, tokens) = (usize::from(args.batch_size), usize::from(args.length));
-    let count = rows * tokens;
-    let key = key_of(seed, "bench");
-    let id = |at: usize| philox([at as u32, 0, 0, 0], key)[0] % vocabulary as u32;
-    let original_ids: Vec<u32> = (0..count).map(id).collect();
-    let label_positions: Vec<u32> =
-        (0..count as u32).filter(|at| (at + 1) * 3 / 20 > at * 3 / 20).collect();
-    let labels: Vec<u32> = label_positions.iter().map(|&at| original_ids[at as usize]).collect();
-    let mut input_ids = original_ids.clone();
-    for &at in &label_positions {
-        input_ids[at as usize] = 0;
-    }
-    let lengths = vec![tokens as u32; rows];
-    MlmBatch { rows, tokens, input_ids, original_ids, lengths, label_positions, labels }
-}
-
-/// The decoder's side: each row sees half of the columns, and all tokens but the first and last are rebuilt.
-fn retromae(encoder: MlmBatch, seed: u64) -> RetroMaeBatch {
-    let (rows, tokens) = (encoder.rows, encoder.tokens);
-    let key = key_of(seed, "bench visibility");
-    let words = rows * tokens * tokens.div_ceil(32);
-    let decoder_visible = (0..words).map(|at| philox([at as u32, 0, 0, 0], key)[0]).collect();
-    let inside = |at: &u32| (1..tokens as u32 - 1).contains(&(at % tokens as u32));
-    let decoder_label_positions: Vec<u32> = (0..(rows * tokens) as u32).filter(inside).collect();
-    let decoder_labels =
-        decoder_label_positions.iter().map(|&at| encoder.original_ids[at as usize]).collect();
-    RetroMaeBatch {
-        encoder,
-        decoder_visible,
-        decoder_masked_ids: None,
-        decoder_label_positions,
-        decoder_labels,
-    }
-}
-
-/// What was measured of one model, and what it is measured by.
-struct Row {
-    name: String,
-    shape: String,
-    precision: &'static str,
-    median: f64,
-    tokens_per_second: f64,
-    flops: u64,
-    formula: Memory,
-    measured: Measured,
-    roofline: Roofline,
-}
-
-impl Row {
-    fn gflops(&self) -> f64 {
-        self.flops as f64 / self.median / 1e9
-    }
-
-    /// Bytes moved and the error of a whole step have no formula and no twin.
-    fn to_json(&self, device: &Device) -> Value {
-        let Measured { seconds, memory, parameters, loss } = &self.measured;
-        let formula = &self.formula;
-        json!({
-            "name": self.name,
-            "shape": self.shape,
-            "precision": self.precision,
-            "device": device.name(),
-            "median_seconds": self.median,
-            "minimum_seconds": seconds[0],
-            "samples": seconds.len(),
-            "tokens_per_second": self.tokens_per_second,
-            "flops": self.flops,
-            "gflops": self.gflops(),
-            "gbytes_per_second": null,
-            "max_relative_error": null,
-            "peak_gflops": self.roofline.flops / 1e9,
-            "product_gflops": self.roofline.product_flops / 1e9,
-            "roofline_share": 1e9 * self.gflops() / self.roofline.flops,
-            "workspace_bytes": memory.peak - memory.peak.min(formula.total() - formula.activations),
-            "parameters": parameters,
-            "peak_bytes": memory.peak,
-            "formula_bytes": formula.total(),
-            "parameter_bytes": formula.parameters,
-            "gradient_bytes": formula.gradients,
-            "moment_bytes": formula.moments,
-            "activation_bytes": formula.activations,
-            "loss": loss,
-        })
-    }
-
-    fn print(&self) {
-        let Self { name, shape, median, tokens_per_second, roofline, formula, .. } = self;
-        let Measured { seconds, memory, parameters, loss } = &self.measured;
-        let (minimum, gflops) = (seconds[0], self.gflops());
-        let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-        println!("{name}: {shape}, {:.1} M parameters, loss {loss:.3}", *parameters as f64 / 1e6);
-        println!("step      {median:.3} s median, {minimum:.3} s fastest of {}", seconds.len());
-        println!(
-            "rate      {tokens_per_second:.0} tokens/s, {gflops:.1} GFLOP/s: {:.0} % of products, {:.0} % of multiply-adds",
-            1e11 * gflops / roofline.product_flops,
-            1e11 * gflops / roofline.flops
-        );
-        println!("memory    {:.0} MiB at most", mib(memory.peak));
-        println!(
-            "formula   {:.0} MiB: parameters {:.0}, gradients {:.0}, moments {:.0}, graph {:.0}",
-            mib(formula.total()),
-            mib(formula.parameters),
-            mib(formula.gradients),
-            mib(formula.moments),
-            mib(formula.activations)
-        );
+        seconds.sort_by(f64::total_cmp);
+        let parameters = objective.weights().elements();
+        Ok(Measured { seconds, memory: device.memory(), parameters, loss })
     }
 }
