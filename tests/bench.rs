@@ -1,5 +1,6 @@
 //! `wgrad bench`: its JSON carries what scripts rely on, and its numbers hang together.
 
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -66,9 +67,13 @@ fn steps_train_every_objective() {
         ("xlnet", even),
         ("clm", even),
     ];
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let trace = folder.path().join("trace.json");
+    let profile = format!("--profile={}", trace.to_str().expect("a plain name"));
     for (objective, expected) in losses {
         let sizes = ["--batch-size", "2", "--length", "16", "--steps", "1"];
-        let report = bench(&[&["step", "--objective", objective], &sizes[..]].concat());
+        let step = ["step", "--objective", objective, &profile];
+        let report = bench(&[&step, &sizes[..]].concat());
         let row = &report["rows"][0];
         assert_eq!(row["name"], format!("{objective}.tiny"));
         assert!(number(row, "median_seconds") > 0.0 && number(row, "gflops") > 0.0);
@@ -78,7 +83,29 @@ fn steps_train_every_objective() {
         assert!(number(row, "peak_bytes") > 16.0 * number(row, "parameters"));
         let share = number(row, "gflops") / number(row, "peak_gflops");
         assert!((number(row, "roofline_share") / share - 1.0).abs() < 1e-6);
+        // ELECTRA's draws take the product of its 4 labels with the vocabulary once more.
+        let drawn = if objective == "electra" { 4.0 * 2.0 * 128.0 * 30_522.0 } else { 0.0 };
+        let ratio = (flops_of_products(&trace) - drawn) / number(row, "flops");
+        assert!((0.95..1.05).contains(&ratio), "{objective}: {ratio} of the formula");
     }
+}
+
+/// FLOPs of one of three steps by what each kernel counts. What attention's backward computes again is left out: it
+/// would be twice the forward.
+fn flops_of_products(trace: &Path) -> f64 {
+    let trace = std::fs::read_to_string(trace).expect("a trace");
+    let trace: Value = serde_json::from_str(&trace).expect("JSON");
+    let flops = |event: &Value| {
+        let times = match event["name"].as_str().unwrap_or_default() {
+            name if name.starts_with("matmul") => 1.0,
+            name if name.starts_with("token_max_pool.backward") => 1.0,
+            "attention.forward" | "attention_relative.forward" => 3.0,
+            _ => return 0.0,
+        };
+        times * number(&event["args"], "flops")
+    };
+    let events = trace["traceEvents"].as_array().expect("events");
+    events.iter().map(flops).sum::<f64>() / 3.0
 }
 
 /// Kernels that only move have no place on a roofline, but in the table.
