@@ -21,7 +21,7 @@ Examples:
   wgrad bench compositions --precision mixed
 
 Each row is forward and backward, the two sides in turns; `times` is plain over fused, the median of the turns.
-Memory is what a step needs beside its inputs. With --precision mixed, attention alone: losses take f32.")]
+Memory is what a step needs beside its inputs. With --precision mixed, attention and its relative form: losses take f32.")]
 pub struct Args {
     /// Only rows whose name or shape contains this.
     #[arg(long, value_name = "S")]

@@ -19,7 +19,7 @@ pub struct Pair {
     pub matrix_bytes: u64,
     /// A step of the fused kernel.
     pub fused: Box<Prepare>,
-    /// A step of the plain ops.
+    /// A step of the plain ops: forward is a function of its own, so that what the graph does not keep is gone before backward.
     pub plain: Box<Prepare>,
 }
 
@@ -34,8 +34,8 @@ pub fn pairs(device: &Device) -> Vec<Pair> {
     let mut pairs = vec![
         attention([8, 128, 12, 64], Format::Word),
         attention([8, 512, 12, 64], Format::Word),
-        attention_relative([4, 128, 12, 64]),
-        attention_relative([1, 512, 12, 64]),
+        attention_relative([4, 128, 12, 64], Format::Word),
+        attention_relative([1, 512, 12, 64], Format::Word),
         linear_cross_entropy([1024, 768, 30_522]),
         contrastive([2048, 768]),
         token_max_pool([8, 128, 128, 30_522]),
@@ -53,8 +53,13 @@ pub fn pairs(device: &Device) -> Vec<Pair> {
 
 /// Those of which both sides can keep f16: the losses take f32 only.
 pub fn half_pairs() -> Vec<Pair> {
-    let extents = [[8, 128, 12, 64], [8, 512, 12, 64], [1, 4096, 2, 64]];
-    extents.map(|extents| attention(extents, Format::Half)).into()
+    vec![
+        attention([8, 128, 12, 64], Format::Half),
+        attention([8, 512, 12, 64], Format::Half),
+        attention_relative([4, 128, 12, 64], Format::Half),
+        attention_relative([1, 512, 12, 64], Format::Half),
+        attention([1, 4096, 2, 64], Format::Half),
+    ]
 }
 
 /// Sizes that take minutes a step, and show what no matrix of all pairs would fit.
@@ -68,14 +73,21 @@ fn leaf(device: &Device, shape: impl Into<wgrad_engine::Shape>, seed: u64) -> Te
     Tensor::f32(device, shape, &values).tracked()
 }
 
+/// The same numbers in `format`, outside any graph.
+fn stored(
+    device: &Device,
+    shape: impl Into<wgrad_engine::Shape>,
+    seed: u64,
+    format: Format,
+) -> Tensor {
+    ops::cast(&leaf(device, shape, seed).detach(), format)
+}
+
 /// Scores, softmax and mixture of every head; the plain side gets its heads apart already, `[B·A, T, D]`. Where f16 is kept, its
 /// softmax is in f32, as everybody's is.
 fn attention([b, t, a, d]: [usize; 4], format: Format) -> Pair {
-    let stored = move |device: &Device, shape: [usize; 4], seed| {
-        ops::cast(&leaf(device, shape, seed).detach(), format)
-    };
-    let apart =
-        move |device: &Device, seed| stored(device, [b, a, t, d], seed).reshape([b * a, t, d]);
+    let rows = move |device: &Device, seed| stored(device, [b, t, a, d], seed, format);
+    let apart = move |device: &Device, seed| stored(device, [b * a, t, d], seed, format);
     Pair {
         name: "attention",
         shape: format!("B {b}, T {t}, A {a}, D {d}"),
@@ -85,37 +97,42 @@ fn attention([b, t, a, d]: [usize; 4], format: Format) -> Pair {
         },
         matrix_bytes: 4 * (b * a * t * t) as u64,
         fused: Box::new(move |device| {
-            let [q, k, v] = [1, 2, 3].map(|seed| stored(device, [b, t, a, d], seed).tracked());
-            let dy = stored(device, [b, t, a, d], 4);
+            let [q, k, v] = [1, 2, 3].map(|seed| rows(device, seed).tracked());
+            let dy = rows(device, 4);
             let all = Visibility::all();
             Box::new(move || drop(ops::attention(&q, &k, &v, &all, None).backward_with(&dy)))
         }),
         plain: Box::new(move |device| {
             let [q, k, v] = [1, 2, 3].map(|seed| apart(device, seed).tracked());
             let dy = apart(device, 4);
-            Box::new(move || {
+            let mixed = move || {
                 let scores = ops::cast(&ops::matmul(&q, &k, Transpose::Right), Format::Word); // [B·A, T, T]
                 let weights = ops::softmax(&ops::scale(&scores, 1.0 / (d as f32).sqrt()));
-                let weights = ops::cast(&weights, format);
-                drop(ops::matmul(&weights, &v, Transpose::Neither).backward_with(&dy));
-            })
+                ops::matmul(&ops::cast(&weights, format), &v, Transpose::Neither)
+            };
+            Box::new(move || drop(mixed().backward_with(&dy)))
         }),
     }
 }
 
 /// With scores by distance; the plain side shifts all of them, row by row, as XLNet's own code does. Biases are 0, and
-/// the plain side leaves them out.
-fn attention_relative([b, t, a, d]: [usize; 4]) -> Pair {
+/// the plain side leaves them out. Where f16 is kept, scores are f32.
+fn attention_relative([b, t, a, d]: [usize; 4], format: Format) -> Pair {
+    let rows = move |device: &Device, seed| stored(device, [b, t, a, d], seed, format);
+    let apart = move |device: &Device, seed| stored(device, [a * b, t, d], seed, format);
     Pair {
         name: "attention_relative",
         shape: format!("B {b}, T {t}, A {a}, D {d}"),
-        plain_is: "two matmul, split twice, add, scale, softmax, matmul",
+        plain_is: match format {
+            Format::Word => "two matmul, split twice, add, scale, softmax, matmul",
+            Format::Half => "two matmul, cast, split twice, add, scale, softmax, cast, matmul",
+        },
         matrix_bytes: 4 * (2 * b * a * t * t) as u64,
         fused: Box::new(move |device| {
-            let [q, k, v] = [1, 2, 3].map(|seed| leaf(device, [b, t, a, d], seed));
+            let [q, k, v] = [1, 2, 3].map(|seed| rows(device, seed).tracked());
             let table = leaf(device, [2 * t, a, d], 5);
             let bias = Tensor::f32(device, [a, d], &vec![0.0; a * d]);
-            let dy = leaf(device, [b, t, a, d], 4).detach();
+            let dy = rows(device, 4);
             Box::new(move || {
                 let distances = Distances {
                     table: &table,
@@ -129,22 +146,25 @@ fn attention_relative([b, t, a, d]: [usize; 4]) -> Pair {
             })
         }),
         plain: Box::new(move |device| {
-            let q = leaf(device, [a, b * t, d], 1);
-            let [k, v] = [2, 3].map(|seed| leaf(device, [a * b, t, d], seed));
-            let table = leaf(device, [a, 2 * t, d], 5);
-            let dy = leaf(device, [a * b, t, d], 4).detach();
-            Box::new(move || {
-                let content = ops::matmul(&q.reshape([a * b, t, d]), &k, Transpose::Right); // [A·B, T, T]
-                let far = ops::matmul(&q, &table, Transpose::Right); // [A, B·T, 2·T]
+            let q = stored(device, [a, b * t, d], 1, format).tracked();
+            let [k, v] = [2, 3].map(|seed| apart(device, seed).tracked());
+            let table = stored(device, [a, 2 * t, d], 5, format).tracked();
+            let dy = apart(device, 4);
+            let word = |x: Tensor| ops::cast(&x, Format::Word);
+            let mixed = move || {
+                let of_items = q.reshape([a * b, t, d]);
+                let content = word(ops::matmul(&of_items, &k, Transpose::Right)); // [A·B, T, T]
+                let far = word(ops::matmul(&q, &table, Transpose::Right)); // [A, B·T, 2·T]
                 // Row i of T begins T − i further on: without the first T, rows of one less.
                 let far = far.reshape([a * b, 2 * t * t]);
                 let far = ops::split(&far, 1, &[t, 2 * t * t - t]).swap_remove(1);
                 let far = far.reshape([a * b, t, 2 * t - 1]);
                 let far = ops::split(&far, 2, &[t, t - 1]).swap_remove(0);
                 let scores = ops::scale(&ops::add(&content, &far), 1.0 / (d as f32).sqrt());
-                let y = ops::matmul(&ops::softmax(&scores), &v, Transpose::Neither);
-                drop(y.backward_with(&dy));
-            })
+                let weights = ops::cast(&ops::softmax(&scores), format);
+                ops::matmul(&weights, &v, Transpose::Neither)
+            };
+            Box::new(move || drop(mixed().backward_with(&dy)))
         }),
     }
 }
@@ -185,10 +205,11 @@ fn linear_cross_entropy([r, h, v]: [usize; 3]) -> Pair {
         plain: Box::new(move |device| {
             let [hidden, weight, bias] = inputs(device);
             let one_hot = one_hot(device, &plain_classes, v);
-            Box::new(move || {
+            let loss = move || {
                 let logits = ops::linear(&hidden, &weight, Some(&bias)); // [R, V]
-                drop(cross_entropy(&logits, &one_hot).backward());
-            })
+                cross_entropy(&logits, &one_hot)
+            };
+            Box::new(move || drop(loss().backward()))
         }),
     }
 }
@@ -213,10 +234,11 @@ fn contrastive([m, d]: [usize; 2]) -> Pair {
         plain: Box::new(move |device| {
             let [queries, passages] = inputs(device);
             let one_hot = one_hot(device, &classes(), m);
-            Box::new(move || {
+            let loss = move || {
                 let scores = ops::matmul(&queries, &passages, Transpose::Right); // [M, N]
-                drop(cross_entropy(&ops::scale(&scores, 1.0 / TEMPERATURE), &one_hot).backward());
-            })
+                cross_entropy(&ops::scale(&scores, 1.0 / TEMPERATURE), &one_hot)
+            };
+            Box::new(move || drop(loss().backward()))
         }),
     }
 }
@@ -244,10 +266,11 @@ fn token_max_pool([b, t, h, v]: [usize; 4]) -> Pair {
             let [hidden, weight, bias] = inputs(device);
             let lengths = Tensor::u32(device, [b], &vec![t as u32; b]);
             let dz = leaf(device, [b, v], 4).detach();
-            Box::new(move || {
+            let pooled = move || {
                 let logits = ops::linear(&hidden, &weight, Some(&bias)); // [B, T, V]
-                drop(ops::max_pool(&logits, &lengths).backward_with(&dz));
-            })
+                ops::max_pool(&logits, &lengths)
+            };
+            Box::new(move || drop(pooled().backward_with(&dz)))
         }),
     }
 }
@@ -276,13 +299,14 @@ fn max_sim([m, s, n, t, d]: [usize; 5]) -> Pair {
                 Tensor::u32(device, [texts], &vec![tokens as u32; texts])
             };
             let (of_documents, of_queries) = (lengths(n, t), lengths(n * m, s));
-            Box::new(move || {
+            let scores = move || {
                 let rows = [documents.reshape([n * t, d]), queries.reshape([m * s, d])];
                 let all = ops::matmul(&rows[0], &rows[1], Transpose::Right); // [N·T, M·S]
                 let best = ops::max_pool(&all.reshape([n, t, m * s]), &of_documents);
                 let means = ops::mean_pool(&best.reshape([n * m, s, 1]), &of_queries);
-                drop(ops::scale(&means, s as f32).backward_with(&dscores));
-            })
+                ops::scale(&means, s as f32)
+            };
+            Box::new(move || drop(scores().backward_with(&dscores)))
         }),
     }
 }
