@@ -155,14 +155,3 @@ fn an_unknown_case_is_named() {
     let error = String::from_utf8_lossy(&output.stderr);
     assert!(error.starts_with("error: no case contains `no such case`"), "{error}");
 }
-
-/// The trace's name follows `=`, so that what follows a space is the command.
-#[test]
-fn profile_takes_no_command_for_a_file() {
-    let output = Command::new(env!("CARGO_BIN_EXE_wgrad"))
-        .args(["--profile", "bench", "--help"])
-        .output()
-        .expect("the binary was built with this test");
-    let help = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && help.contains("compositions"), "{help}");
-}

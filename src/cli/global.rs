@@ -29,7 +29,7 @@ pub struct Global {
     #[arg(long, global = true)]
     pub check_numerics: bool,
     /// Time every kernel; print a table, and write a Chrome trace to this file.
-    #[arg(long, global = true, value_name = "TRACE.json", num_args = 0..=1, require_equals = true,
+    #[arg(long, global = true, value_name = "TRACE.json", num_args = 0..=1,
           default_missing_value = "wgrad-trace.json")]
     pub profile: Option<std::path::PathBuf>,
     /// Print one JSON object on stdout.
