@@ -172,40 +172,28 @@ fn one(
     let (config, generator) = (size.config("bert"), generator_config(&size.config("electra")));
     let sizes = Sizes { rows, tokens, vocabulary: config.vocab_size, seed };
     let run = Run { device, size, steps: args.steps, seed, format };
-    let (masked, decoded) = (sizes.masked(), sizes.retromae());
-    let (labels, decoder_labels) = (masked.labels.len(), decoded.decoder_labels.len());
-    let (labels, products, measured) = match objective {
-        Objective::Mlm => (labels, Products::Mlm, run.measure::<MlmObjective>(&masked)?),
-        Objective::Retromae => {
-            let products = Products::RetroMae(decoder_labels);
-            (labels, products, run.measure::<RetroMaeObjective>(&decoded)?)
-        }
-        Objective::Dupmae => {
-            let products = Products::DupMae(decoder_labels);
-            (labels, products, run.measure::<DupMaeObjective>(&decoded)?)
-        }
-        Objective::Condenser => {
-            let products = Products::Condenser(CONDENSER_LAYERS);
-            (labels, products, run.measure::<CondenserObjective>(&masked)?)
-        }
-        Objective::Cocondenser => {
-            let products = Products::CoCondenser(CONDENSER_LAYERS);
-            (labels, products, run.measure::<CoCondenserObjective>(&masked)?)
-        }
-        Objective::Electra => {
-            let products = Products::Electra(&generator);
-            (labels, products, run.measure::<ElectraObjective>(&masked)?)
-        }
-        Objective::Xlnet => {
-            let batch = sizes.permuted();
-            let products = Products::XlNet(batch.predictions);
-            (batch.labels.len(), products, run.measure::<XlNetObjective>(&batch)?)
-        }
-        Objective::Clm => {
-            let labels = rows * (tokens - 1);
-            (labels, Products::Clm, run.measure::<ClmObjective>(&sizes.plain())?)
-        }
+    let (masked, decoded, permuted) = (sizes.masked(), sizes.retromae(), sizes.permuted());
+    let (labels, rebuilt) = (masked.labels.len(), decoded.decoder_labels.len());
+    let (labels, products) = match objective {
+        Objective::Mlm => (labels, Products::Mlm),
+        Objective::Retromae => (labels, Products::RetroMae(rebuilt)),
+        Objective::Dupmae => (labels, Products::DupMae(rebuilt)),
+        Objective::Condenser => (labels, Products::Condenser(CONDENSER_LAYERS)),
+        Objective::Cocondenser => (labels, Products::CoCondenser(CONDENSER_LAYERS)),
+        Objective::Electra => (labels, Products::Electra(&generator)),
+        Objective::Xlnet => (permuted.labels.len(), Products::XlNet(permuted.predictions)),
+        Objective::Clm => (rows * (tokens - 1), Products::Clm),
     };
+    let measured = match objective {
+        Objective::Mlm => run.measure::<MlmObjective>(&masked),
+        Objective::Retromae => run.measure::<RetroMaeObjective>(&decoded),
+        Objective::Dupmae => run.measure::<DupMaeObjective>(&decoded),
+        Objective::Condenser => run.measure::<CondenserObjective>(&masked),
+        Objective::Cocondenser => run.measure::<CoCondenserObjective>(&masked),
+        Objective::Electra => run.measure::<ElectraObjective>(&masked),
+        Objective::Xlnet => run.measure::<XlNetObjective>(&permuted),
+        Objective::Clm => run.measure::<ClmObjective>(&sizes.plain()),
+    }?;
     let work = Work { config: &config, rows, tokens, labels, objective: products, format };
     let (layers, hidden) = (config.num_hidden_layers, config.hidden_size);
     Ok(Row {
