@@ -186,8 +186,7 @@ fn backward_weights(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invoc
                 k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
             );
             let bias = vec4f(notes[biases_start() + place.head * params.width + c]);
-            add_products(&upper_s, share, load_q(upper, c) + bias);
-            add_products(&lower_s, share, load_q(lower, c) + bias);
+            add_products_to_both(&upper_s, &lower_s, share, load_q(upper, c) + bias, load_q(lower, c) + bias);
         }
         var upper_dp: array<vec4f, 64>;
         var lower_dp: array<vec4f, 64>;
@@ -196,8 +195,7 @@ fn backward_weights(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invoc
                 v[start[0] + c], v[start[1] + c], v[start[2] + c], v[start[3] + c],
                 v[start[4] + c], v[start[5] + c], v[start[6] + c], v[start[7] + c],
             );
-            add_products(&upper_dp, share, load_dy(upper, c));
-            add_products(&lower_dp, share, load_dy(lower, c));
+            add_products_to_both(&upper_dp, &lower_dp, share, load_dy(upper, c), load_dy(lower, c));
         }
         upper.sigma = differentiate(&upper_s, &upper_dp, upper, place, j0);
         lower.sigma = differentiate(&lower_s, &lower_dp, lower, place, j0);

@@ -149,8 +149,7 @@ fn forward_distant(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invoca
                 k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
             );
             let bias = vec4f(biases[place.head * params.width + c]);
-            add_products(&upper_tile, share, load_q(upper, c) + bias);
-            add_products(&lower_tile, share, load_q(lower, c) + bias);
+            add_products_to_both(&upper_tile, &lower_tile, share, load_q(upper, c) + bias, load_q(lower, c) + bias);
         }
         let upper_scale = weigh(&upper_tile, &upper, place, j0);
         let lower_scale = weigh(&lower_tile, &lower, place, j0);

@@ -212,8 +212,9 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
                 k[start[0] + c], k[start[1] + c], k[start[2] + c], k[start[3] + c],
                 k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
             );
-            add_products(&upper_tile, share, load_q(&upper_q, upper, c));
-            add_products(&lower_tile, share, load_q(&lower_q, lower, c));
+            let upper_rows = load_q(&upper_q, upper, c);
+            let lower_rows = load_q(&lower_q, lower, c);
+            add_products_to_both(&upper_tile, &lower_tile, share, upper_rows, lower_rows);
         }
         let upper_seen = seen_bits(item, upper, j0);
         let lower_seen = seen_bits(item, lower, j0);

@@ -62,10 +62,37 @@ fn add_products(tile: ptr<function, array<vec4f, 64>>, share: array<f32, 8>, own
     add_eight(tile, 56u, share[7], own_rows);
 }
 
-// sum + Σ tile[j]·other_j over one channel.
+// add_products for two tiles that the same others pass by: what is broadcast meets both before the next is.
+fn add_products_to_both(
+    upper: ptr<function, array<vec4f, 64>>,
+    lower: ptr<function, array<vec4f, 64>>,
+    share: array<f32, 8>,
+    upper_rows: vec4f,
+    lower_rows: vec4f,
+) {
+    add_eight(upper, 0u, share[0], upper_rows);
+    add_eight(lower, 0u, share[0], lower_rows);
+    add_eight(upper, 8u, share[1], upper_rows);
+    add_eight(lower, 8u, share[1], lower_rows);
+    add_eight(upper, 16u, share[2], upper_rows);
+    add_eight(lower, 16u, share[2], lower_rows);
+    add_eight(upper, 24u, share[3], upper_rows);
+    add_eight(lower, 24u, share[3], lower_rows);
+    add_eight(upper, 32u, share[4], upper_rows);
+    add_eight(lower, 32u, share[4], lower_rows);
+    add_eight(upper, 40u, share[5], upper_rows);
+    add_eight(lower, 40u, share[5], lower_rows);
+    add_eight(upper, 48u, share[6], upper_rows);
+    add_eight(lower, 48u, share[6], lower_rows);
+    add_eight(upper, 56u, share[7], upper_rows);
+    add_eight(lower, 56u, share[7], lower_rows);
+}
+
+// sum + Σ tile[j]·other_j over one channel, as four sums that do not wait for each other.
 fn add_mixture(tile: ptr<function, array<vec4f, 64>>, share: array<f32, 8>, sum: vec4f) -> vec4f {
     let first = mix_eight(tile, 8u, share[1], mix_eight(tile, 0u, share[0], sum));
-    let second = mix_eight(tile, 24u, share[3], mix_eight(tile, 16u, share[2], first));
-    let third = mix_eight(tile, 40u, share[5], mix_eight(tile, 32u, share[4], second));
-    return mix_eight(tile, 56u, share[7], mix_eight(tile, 48u, share[6], third));
+    let second = mix_eight(tile, 24u, share[3], mix_eight(tile, 16u, share[2], vec4f(0.0)));
+    let third = mix_eight(tile, 40u, share[5], mix_eight(tile, 32u, share[4], vec4f(0.0)));
+    let fourth = mix_eight(tile, 56u, share[7], mix_eight(tile, 48u, share[6], vec4f(0.0)));
+    return (first + second) + (third + fourth);
 }
