@@ -7,7 +7,7 @@
 // work      one subgroup of 8 lanes per 64 queries: a lane owns eight, as two tiles of four, and tiles of 64 keys pass by
 //           broadcast (shared/attention_lanes.wgsl); dispatch (⌈T/64⌉, A, B)
 // cost      as attention; per channel and 512 multiply-adds a lane reads 8 words for scores and 8 for sums. q of its rows and
-//           their sums lie in its own arrays where D ≤ 64; otherwise in q and y, which is 24 words more
+//           their sums lie in its own arrays where D ≤ 64; otherwise in q and y, which is 32 words more
 // limits    subgroups of exactly 8 lanes (llvmpipe with 256-bit vectors); no workgroup memory, no barriers
 // numerics  as attention
 // uses      shared/attention_lanes.wgsl, shared/attention_soften.wgsl, shared/philox.wgsl
@@ -45,6 +45,12 @@ const HIDDEN: f32 = -1e30;
 
 // [r][c] of row r of four: q, or Σ z·exp(s − maximum)·v so far.
 alias Channels = array<array<f32, WIDEST>, OWN>;
+
+// What four queries of a lane have of two channels.
+struct Two {
+    first: vec4f,
+    second: vec4f,
+}
 
 // Four queries of a lane.
 struct Rows {
@@ -132,11 +138,74 @@ fn read_q(rows: Rows, c: u32) -> vec4f {
     return vec4f(q[at.x], q[at.y], q[at.z], q[at.w]);
 }
 
+// Row by row; 0 past the last channel.
 fn load_q(kept: ptr<function, Channels>, rows: Rows, c: u32) -> vec4f {
     if is_narrow() {
         return read_channel(kept, c);
     }
-    return read_q(rows, c);
+    return select(vec4f(0.0), read_q(rows, min(c, params.width - 1u)), c < params.width);
+}
+
+// score + Σ k·q over two channels of the key that has `other` of them.
+fn with_two(score: vec4f, other: vec2f, own: Two) -> vec4f {
+    return fma(vec4f(other.y), own.second, fma(vec4f(other.x), own.first, score));
+}
+
+// The same for the eight keys from `first`, in both tiles; lane i read `other` of key `first` + i.
+fn add_two(
+    upper: ptr<function, array<vec4f, 64>>,
+    lower: ptr<function, array<vec4f, 64>>,
+    first: u32,
+    other: vec2f,
+    upper_q: Two,
+    lower_q: Two,
+) {
+    let key_0 = subgroupBroadcast(other, 0u);
+    upper[first + 0u] = with_two(upper[first + 0u], key_0, upper_q);
+    lower[first + 0u] = with_two(lower[first + 0u], key_0, lower_q);
+    let key_1 = subgroupBroadcast(other, 1u);
+    upper[first + 1u] = with_two(upper[first + 1u], key_1, upper_q);
+    lower[first + 1u] = with_two(lower[first + 1u], key_1, lower_q);
+    let key_2 = subgroupBroadcast(other, 2u);
+    upper[first + 2u] = with_two(upper[first + 2u], key_2, upper_q);
+    lower[first + 2u] = with_two(lower[first + 2u], key_2, lower_q);
+    let key_3 = subgroupBroadcast(other, 3u);
+    upper[first + 3u] = with_two(upper[first + 3u], key_3, upper_q);
+    lower[first + 3u] = with_two(lower[first + 3u], key_3, lower_q);
+    let key_4 = subgroupBroadcast(other, 4u);
+    upper[first + 4u] = with_two(upper[first + 4u], key_4, upper_q);
+    lower[first + 4u] = with_two(lower[first + 4u], key_4, lower_q);
+    let key_5 = subgroupBroadcast(other, 5u);
+    upper[first + 5u] = with_two(upper[first + 5u], key_5, upper_q);
+    lower[first + 5u] = with_two(lower[first + 5u], key_5, lower_q);
+    let key_6 = subgroupBroadcast(other, 6u);
+    upper[first + 6u] = with_two(upper[first + 6u], key_6, upper_q);
+    lower[first + 6u] = with_two(lower[first + 6u], key_6, lower_q);
+    let key_7 = subgroupBroadcast(other, 7u);
+    upper[first + 7u] = with_two(upper[first + 7u], key_7, upper_q);
+    lower[first + 7u] = with_two(lower[first + 7u], key_7, lower_q);
+}
+
+// Scores of 32 keys from `first`, four read by a lane. A loop for 64 is more than a processor's cache of instructions.
+fn score(
+    upper_tile: ptr<function, array<vec4f, 64>>,
+    lower_tile: ptr<function, array<vec4f, 64>>,
+    first: u32,
+    start: vec4u,
+    upper_q: ptr<function, Channels>,
+    lower_q: ptr<function, Channels>,
+    upper: Rows,
+    lower: Rows,
+) {
+    for (var c = 0u; c < params.width; c += 2u) {
+        let d = min(c + 1u, params.width - 1u);
+        let own_upper = Two(load_q(upper_q, upper, c), load_q(upper_q, upper, c + 1u));
+        let own_lower = Two(load_q(lower_q, lower, c), load_q(lower_q, lower, c + 1u));
+        add_two(upper_tile, lower_tile, first, vec2f(k[start.x + c], k[start.x + d]), own_upper, own_lower);
+        add_two(upper_tile, lower_tile, first + 8u, vec2f(k[start.y + c], k[start.y + d]), own_upper, own_lower);
+        add_two(upper_tile, lower_tile, first + 16u, vec2f(k[start.z + c], k[start.z + d]), own_upper, own_lower);
+        add_two(upper_tile, lower_tile, first + 24u, vec2f(k[start.w + c], k[start.w + d]), own_upper, own_lower);
+    }
 }
 
 fn store_y(rows: Rows, c: u32, value: vec4f) {
@@ -207,15 +276,10 @@ fn forward(@builtin(workgroup_id) group: vec3u, @builtin(subgroup_invocation_id)
         }
         var upper_tile: array<vec4f, 64>;
         var lower_tile: array<vec4f, 64>;
-        for (var c = 0u; c < params.width; c++) {
-            let share = array<f32, 8>(
-                k[start[0] + c], k[start[1] + c], k[start[2] + c], k[start[3] + c],
-                k[start[4] + c], k[start[5] + c], k[start[6] + c], k[start[7] + c],
-            );
-            let upper_rows = load_q(&upper_q, upper, c);
-            let lower_rows = load_q(&lower_q, lower, c);
-            add_products_to_both(&upper_tile, &lower_tile, share, upper_rows, lower_rows);
-        }
+        let near = vec4u(start[0], start[1], start[2], start[3]);
+        let far = vec4u(start[4], start[5], start[6], start[7]);
+        score(&upper_tile, &lower_tile, 0u, near, &upper_q, &lower_q, upper, lower);
+        score(&upper_tile, &lower_tile, 32u, far, &upper_q, &lower_q, upper, lower);
         let upper_seen = seen_bits(item, upper, j0);
         let lower_seen = seen_bits(item, lower, j0);
         let upper_scale = soften(&upper_tile, &upper, upper_seen, kept_bits(item, upper, j0, head));

@@ -5,7 +5,8 @@
 //! wgrad bench kernels --device llvmpipe --filter attention.bert_base_128
 //! ```
 //!
-//! `matmul N`, `layer_norm ROWS`, `attention TOKENS`. Compare ratios of runs that take turns on one machine only.
+//! `matmul N`, `layer_norm ROWS`, `attention TOKENS`, and then perhaps how often a step is timed: 15 times, or 5 where it is
+//! slow. Compare ratios of runs that take turns on one machine only.
 #![recursion_limit = "256"]
 
 use std::time::Instant;
@@ -44,7 +45,9 @@ fn time(name: &str, device: &Device, mut step: impl FnMut() -> Vec<Tensor<2>>) {
         start.elapsed().as_secs_f64()
     };
     let first = once();
-    let mut seconds: Vec<f64> = (0..if once() > 0.2 { 5 } else { 15 }).map(|_| once()).collect();
+    let asked = std::env::args().nth(3).and_then(|samples| samples.parse().ok());
+    let samples = if once() > 0.2 { 5 } else { 15 };
+    let mut seconds: Vec<f64> = (0..asked.unwrap_or(samples)).map(|_| once()).collect();
     seconds.sort_by(f64::total_cmp);
     let [median, least] = [seconds[seconds.len() / 2], seconds[0]].map(|s| 1e3 * s);
     println!("{name}: median {median:.1} ms, least {least:.1} ms, first {first:.1} s");
