@@ -138,12 +138,11 @@ fn read_q(rows: Rows, c: u32) -> vec4f {
     return vec4f(q[at.x], q[at.y], q[at.z], q[at.w]);
 }
 
-// Row by row; 0 past the last channel.
 fn load_q(kept: ptr<function, Channels>, rows: Rows, c: u32) -> vec4f {
     if is_narrow() {
         return read_channel(kept, c);
     }
-    return select(vec4f(0.0), read_q(rows, min(c, params.width - 1u)), c < params.width);
+    return read_q(rows, c);
 }
 
 // score + Σ k·q over two channels of the key that has `other` of them.
@@ -198,9 +197,9 @@ fn score(
     lower: Rows,
 ) {
     for (var c = 0u; c < params.width; c += 2u) {
-        let d = min(c + 1u, params.width - 1u);
-        let own_upper = Two(load_q(upper_q, upper, c), load_q(upper_q, upper, c + 1u));
-        let own_lower = Two(load_q(lower_q, lower, c), load_q(lower_q, lower, c + 1u));
+        let d = c + 1u;
+        let own_upper = Two(load_q(upper_q, upper, c), load_q(upper_q, upper, d));
+        let own_lower = Two(load_q(lower_q, lower, c), load_q(lower_q, lower, d));
         add_two(upper_tile, lower_tile, first, vec2f(k[start.x + c], k[start.x + d]), own_upper, own_lower);
         add_two(upper_tile, lower_tile, first + 8u, vec2f(k[start.y + c], k[start.y + d]), own_upper, own_lower);
         add_two(upper_tile, lower_tile, first + 16u, vec2f(k[start.z + c], k[start.z + d]), own_upper, own_lower);
