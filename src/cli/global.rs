@@ -30,7 +30,7 @@ pub struct Global {
     pub check_numerics: bool,
     /// Time every kernel; print a table, and write a Chrome trace to this file.
     #[arg(long, global = true, value_name = "TRACE.json", num_args = 0..=1,
-          default_missing_value = "wgrad-trace.json")]
+          default_missing_value = TRACE)]
     pub profile: Option<std::path::PathBuf>,
     /// Print one JSON object on stdout.
     #[arg(long, global = true)]
@@ -39,6 +39,9 @@ pub struct Global {
     #[arg(long, global = true)]
     pub quiet: bool,
 }
+
+/// Where `--profile` alone writes its trace.
+pub const TRACE: &str = "wgrad-trace.json";
 
 /// The seed where none is given.
 pub const SEED: u64 = 42;

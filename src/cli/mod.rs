@@ -22,13 +22,16 @@ mod search;
 mod tokenizer;
 mod training;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 use std::sync::atomic::Ordering;
 
+use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
-use wgrad_engine::device::{catch, quiet_drivers};
+use wgrad_engine::device::{Format, catch, quiet_drivers};
 
 pub use global::Global;
+use global::TRACE;
 
 use crate::train::trainer::{STOP, TRAINING};
 
@@ -82,6 +85,31 @@ enum Command {
     Bench(bench::Command),
 }
 
+impl Command {
+    /// Whether it trains, or measures training: `--precision` says how.
+    fn trains(&self) -> bool {
+        match self {
+            Self::Demo(_) | Self::Pretrain(_) | Self::Finetune(_) | Self::Grad(_) => true,
+            Self::Bench(command) => !matches!(command, bench::Command::Kernels(_)),
+            _ => false,
+        }
+    }
+}
+
+/// The command line. A command after a bare `--profile` is no file: `wgrad --profile bench kernels`.
+fn command_line() -> Vec<OsString> {
+    let mut words: Vec<OsString> = std::env::args_os().collect();
+    let parser = Arguments::command();
+    let takes_command = |pair: &[OsString]| {
+        pair[0] == "--profile"
+            && pair[1].to_str().is_some_and(|word| parser.find_subcommand(word).is_some())
+    };
+    if let Some(at) = words.windows(2).position(takes_command) {
+        words.insert(at + 1, TRACE.into());
+    }
+    words
+}
+
 /// How a command ended.
 pub(crate) enum Ending {
     /// Done.
@@ -93,11 +121,16 @@ pub(crate) enum Ending {
 /// Parses the command line, runs the command and turns its result into an exit status.
 pub fn main() -> ExitCode {
     quiet_drivers();
-    let matches = Arguments::command().get_matches();
+    let matches = Arguments::command().get_matches_from(command_line());
     let arguments = match Arguments::from_arg_matches(&matches) {
         Ok(arguments) => arguments,
         Err(error) => error.exit(),
     };
+    if arguments.global.format() == Format::Half && !arguments.command.trains() {
+        let text = "--precision mixed: this command computes in f32, expected demo, pretrain, finetune, grad, \
+                    bench step or bench compositions";
+        Arguments::command().error(ErrorKind::ArgumentConflict, text).exit();
+    }
     messages::show(arguments.global.quiet);
     quiet_thrown_errors();
     let handler = ctrlc::set_handler(|| {

@@ -199,10 +199,19 @@ fn wrong_usage_exits_with_2() {
         ("pretrain --out run --seed 18446744073709551615", "..=9223372036854775807"),
         ("pretrian --out run", "pretrain"),
         ("pretrain --out run --no-such-flag", "--no-such-flag"),
+        ("encode --model m --input t --out run --precision mixed", "this command computes in f32"),
+        ("bench kernels --precision mixed", "this command computes in f32"),
     ] {
         misused(&world, line, expected);
         assert!(!world.path("run").exists(), "wgrad {line} made a folder");
     }
+}
+
+/// A command is no trace file.
+#[test]
+fn a_profile_may_be_asked_for_before_the_command() {
+    let ended = World::new().succeed("--profile devices --json");
+    assert!(ended.stdout.starts_with('{'));
 }
 
 /// It is written last of all, and asked for before anything is timed.
