@@ -30,7 +30,7 @@ fn kernels_report_every_column() {
     let filter = ["--filter", "add.bert_tiny_hidden", "--seconds", "0.05"];
     let report = bench(&[&["kernels", "--html", html], &filter[..]].concat());
     let page = std::fs::read_to_string(&page).expect("the page was written");
-    for part in ["<svg", "<td>add.bert_tiny_hidden</td>", "roof %"] {
+    for part in ["<svg", "<td class=\"text\">add.bert_tiny_hidden</td>", "roof %"] {
         assert!(page.contains(part), "{part} in the page");
     }
     let rows = report["rows"].as_array().expect("rows");
@@ -116,7 +116,7 @@ fn a_page_without_flops_has_no_picture() {
     let html = page.to_str().expect("temporary folders have plain names");
     bench(&["kernels", "--html", html, "--filter", "gather_rows", "--seconds", "0"]);
     let page = std::fs::read_to_string(&page).expect("the page was written");
-    assert!(page.contains("<td>gather_rows.") && !page.contains("<svg"), "{page}");
+    assert!(page.contains("<td class=\"text\">gather_rows.") && !page.contains("<svg"), "{page}");
 }
 
 #[test]

@@ -18,8 +18,10 @@ pub enum Section {
     Heading(String),
     /// A paragraph.
     Text(String),
-    /// A table; its first column is text, the others are numbers and stand to the right.
+    /// A table; numbers stand to the right. One that is wider than the window scrolls for itself.
     Table {
+        /// How many columns are text, from the left.
+        texts: usize,
         /// The words above the columns.
         header: Vec<String>,
         /// As many cells a row as there are headers.
@@ -41,8 +43,9 @@ const STYLE: &str = "\
 body{font:16px/1.5 system-ui,sans-serif;color:#222;background:#fff;max-width:62rem;margin:2rem auto;padding:0 1rem}
 h1{font-size:1.6rem;margin-bottom:.3rem}h2{font-size:1.2rem;margin-top:2rem}
 table{border-collapse:collapse;margin:1rem 0;font-variant-numeric:tabular-nums}
-th,td{padding:.35rem .9rem;border-bottom:1px solid #ddd;text-align:right}
-th{border-bottom:2px solid #888}th:first-child,td:first-child{text-align:left}
+th,td{padding:.35rem .7rem;border-bottom:1px solid #ddd;text-align:right}
+th{border-bottom:2px solid #888;vertical-align:bottom}.text{text-align:left;white-space:nowrap}
+.table{overflow-x:auto}@media(min-width:66rem){.table{width:max-content;max-width:calc(50vw + 29rem)}}
 figure{margin:1.5rem 0}figure svg{max-width:100%;height:auto}
 figcaption{color:#555;font-size:.9rem}
 pre{background:#f5f5f5;padding:.8rem 1rem;overflow-x:auto;font-size:.85rem}
@@ -79,23 +82,28 @@ impl Section {
                     svg.trim()
                 )
             }
-            Self::Table { header, rows } => {
+            Self::Table { texts, header, rows } => {
+                let header = cells("th", *texts, header);
                 writeln!(
                     html,
-                    "<table>\n<thead><tr>{}</tr></thead>\n<tbody>",
-                    cells("th", header)
+                    "<div class=\"table\"><table>\n<thead><tr>{header}</tr></thead>\n<tbody>"
                 )?;
                 for row in rows {
-                    writeln!(html, "<tr>{}</tr>", cells("td", row))?;
+                    writeln!(html, "<tr>{}</tr>", cells("td", *texts, row))?;
                 }
-                writeln!(html, "</tbody>\n</table>")
+                writeln!(html, "</tbody>\n</table></div>")
             }
         }
     }
 }
 
-fn cells(tag: &str, texts: &[String]) -> String {
-    texts.iter().map(|text| format!("<{tag}>{}</{tag}>", escaped(text))).collect()
+/// The cells of a row, of which the first are text.
+fn cells(tag: &str, texts: usize, row: &[String]) -> String {
+    let cell = |(at, text): (usize, &String)| {
+        let class = if at < texts { " class=\"text\"" } else { "" };
+        format!("<{tag}{class}>{}</{tag}>", escaped(text))
+    };
+    row.iter().enumerate().map(cell).collect()
 }
 
 /// Text with the characters that HTML reads as markup replaced.

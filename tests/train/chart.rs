@@ -112,6 +112,7 @@ fn a_report_holds_its_table_and_pictures() {
         sections: vec![
             Section::Text("Documentation comment → the item it documents.".into()),
             Section::Table {
+                texts: 1,
                 header: row(["encoder", "MRR@10", "Recall@100"]),
                 rows: vec![
                     row(["random", "0.004", "0.021"]),
@@ -130,7 +131,7 @@ fn a_report_holds_its_table_and_pictures() {
     let html = report.to_html();
     keep("report.html", &html);
     assert!(html.contains("<title>Rust docs &amp; &lt;items&gt;</title>"));
-    assert!(html.contains("<td>fine-tuned</td><td>0.524</td>"));
+    assert!(html.contains("<td class=\"text\">fine-tuned</td><td>0.524</td>"));
     assert_eq!(html.matches("<svg").count(), 2);
     assert!(
         !html.contains("http://") || html.contains("xmlns"),

@@ -1,7 +1,7 @@
 //! What `wgrad bench kernels` measured, as a page: a roofline, and the table.
 
 use wgrad_engine::Device;
-use wgrad_engine::testing::bench::{Roofline, Timing};
+use wgrad_engine::testing::bench::Roofline;
 
 use super::Failure;
 use super::kernels::Row;
@@ -41,46 +41,44 @@ pub(super) fn html(device: &Device, roofline: &Roofline, rows: &[Row]) -> Result
          in a cache can stand above the slope.",
         roofs.peak, roofs.bandwidth, roofs.products
     );
-    let header = [
-        "",
-        "case",
-        "shape",
-        "median ms",
-        "fastest ms",
-        "in kernels ms",
-        "fastest in kernels ms",
-        "GFLOP/s",
-        "GB/s",
-        "roof %",
-        "error",
-        "workspace KiB",
-    ];
+    // Processors have no timestamps.
+    let is_timed = rows.iter().any(|row| row.in_kernels.is_some());
+    let columns = || COLUMNS.iter().filter(|column| is_timed || !column.0.contains("in kernels"));
+    let header = columns().map(|column| column.0.to_string());
     let cells = |(at, row): (usize, &Row)| {
-        vec![
-            (at + 1).to_string(),
-            row.name.clone(),
-            row.shape.clone(),
-            format!("{:.3}", 1e3 * row.timing.median),
-            format!("{:.3}", 1e3 * row.timing.minimum),
-            in_kernels(row, |timing| timing.median),
-            in_kernels(row, |timing| timing.minimum),
-            format!("{:.1}", row.gflops),
-            format!("{:.1}", row.gbytes_per_second),
-            format!("{:.0}", 100.0 * row.roofline_share),
-            format!("{:.0e}", row.error),
-            row.workspace_bytes.div_ceil(1024).to_string(),
-        ]
+        [(at + 1).to_string()].into_iter().chain(columns().map(|column| (column.1)(row))).collect()
     };
     let figure = svg.map(|svg| Section::Figure { svg, caption });
     let table = Section::Table {
-        header: header.map(String::from).to_vec(),
+        texts: 3,
+        header: [String::new()].into_iter().chain(header).collect(),
         rows: rows.iter().enumerate().map(cells).collect(),
     };
     let sections = figure.into_iter().chain([table]).collect();
     Ok(Report { title, sections }.to_html())
 }
 
-/// Milliseconds, or nothing where no timestamps were taken.
-fn in_kernels(row: &Row, which: impl Fn(Timing) -> f64) -> String {
-    row.in_kernels.map_or_else(String::new, |timing| format!("{:.3}", 1e3 * which(timing)))
+/// A column's head, and its cell for a row.
+type Column = (&'static str, fn(&Row) -> String);
+
+const COLUMNS: [Column; 11] = [
+    ("case", |row| row.name.clone()),
+    ("shape", |row| row.shape.clone()),
+    ("median ms", |row| milliseconds(row.timing.median)),
+    ("fastest ms", |row| milliseconds(row.timing.minimum)),
+    ("in kernels ms", |row| {
+        row.in_kernels.map_or_else(String::new, |timing| milliseconds(timing.median))
+    }),
+    ("fastest in kernels ms", |row| {
+        row.in_kernels.map_or_else(String::new, |timing| milliseconds(timing.minimum))
+    }),
+    ("GFLOP/s", |row| format!("{:.1}", row.gflops)),
+    ("GB/s", |row| format!("{:.1}", row.gbytes_per_second)),
+    ("roof %", |row| format!("{:.0}", 100.0 * row.roofline_share)),
+    ("error", |row| format!("{:.0e}", row.error)),
+    ("workspace KiB", |row| row.workspace_bytes.div_ceil(1024).to_string()),
+];
+
+fn milliseconds(seconds: f64) -> String {
+    format!("{:.3}", 1e3 * seconds)
 }

@@ -99,6 +99,7 @@ impl Results {
                 counts.train, counts.crates, counts.heldout
             )),
             Section::Table {
+                texts: 1,
                 header: ["", "MRR@10", "Recall@100"].map(String::from).to_vec(),
                 rows: SYSTEMS.iter().map(row).collect(),
             },
