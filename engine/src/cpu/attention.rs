@@ -1,10 +1,10 @@
-//! Attention forward on the CPU: per item and head, blocks of scores that stay in cache between two products.
+//! Attention forward on the CPU: per item and head, tiles of scores that stay in cache between two products.
 
 use rayon::prelude::*;
 
-use super::attention_rows::{HIDDEN, Rows, by_head};
+use super::attention_rows::{HIDDEN, Rows, by_head, product, zeros};
 use super::exp::{exp_slice, max_slice};
-use super::gemm::{Matrix, Onto, Threads, multiply};
+use super::gemm::{Matrix, Onto};
 use crate::params::attention::{Constants, Params};
 
 /// As the twin: `y = dropout(softmax(scale·q·kᵀ))·v`, and the log-sum-exp of every row.
@@ -21,33 +21,34 @@ pub fn forward(
         Scratch::default,
         |scratch, (part, (mut y, lse))| {
             let part = (part / heads, part % heads);
-            for first in (0..queries).step_by(rows.block()) {
-                let block = first..(first + rows.block()).min(queries);
+            for block in rows.blocks() {
                 let seen = rows.seen_by(part.0, block.end - 1);
-                scratch.resize(block.len(), seen, width);
-                let Scratch { scores, mixed, scales } = scratch;
-                if seen > 0 {
+                scratch.clear(block.len(), width);
+                let Scratch { scores, mixed, softmax } = scratch;
+                for tile in rows.tiles(seen) {
+                    let count = tile.len();
+                    scores.resize(block.len() * count, 0.0);
                     let q = rows.view(q, queries, part, block.clone());
-                    let k = rows.view(k, keys, part, 0..seen).transposed();
-                    multiply(params.scale, q, k, Onto::Overwrite, (scores, seen), Threads::One);
+                    let k = rows.view(k, keys, part, tile.clone()).transposed();
+                    product(params.scale, q, k, Onto::Overwrite, (scores, count));
+                    let states = scores.chunks_exact_mut(count).zip(mixed.chunks_exact_mut(width));
+                    for ((i, of_row), (scores, mixed)) in
+                        block.clone().zip(&mut *softmax).zip(states)
+                    {
+                        rows.hide(part.0, i, tile.start, scores);
+                        of_row.weigh(scores, mixed);
+                        rows.drop_out(part, i, tile.start, scores);
+                    }
+                    let weights = Matrix::rows(scores, [block.len(), count]);
+                    let v = rows.view(v, keys, part, tile);
+                    product(1.0, weights, v, Onto::Add, (mixed, width));
                 }
-                for (r, i) in block.clone().enumerate() {
-                    let scores = &mut scores[r * seen..][..seen];
-                    let total = weigh(&rows, part, i, scores, &mut lse[i]);
-                    // A row that sees nothing has weights 0 and gives 0.
-                    scales[r] = if total > 0.0 { 1.0 / total } else { 0.0 };
-                }
-                mixed.fill(0.0);
-                if seen > 0 {
-                    let weights = Matrix::rows(scores, [block.len(), seen]);
-                    let v = rows.view(v, keys, part, 0..seen);
-                    multiply(1.0, weights, v, Onto::Overwrite, (mixed, width), Threads::One);
-                }
-                for ((y, mixed), scale) in
-                    y[block].iter_mut().zip(mixed.chunks_exact(width)).zip(scales)
-                {
-                    for (y, mixed) in y.iter_mut().zip(mixed) {
-                        *y = mixed * *scale;
+                let states = softmax.iter().zip(mixed.chunks_exact(width));
+                for (i, (of_row, mixed)) in block.zip(states) {
+                    let (log_sum, scale) = of_row.finish();
+                    lse[i] = log_sum;
+                    for (y, mixed) in y[i].iter_mut().zip(mixed) {
+                        *y = mixed * scale;
                     }
                 }
             }
@@ -55,42 +56,58 @@ pub fn forward(
     );
 }
 
-/// Turns the scores of row `i` into z·exp(s − max), writes its log-sum-exp, and returns Σ exp(s − max) before dropout.
-fn weigh(
-    rows: &Rows<'_>,
-    part: (usize, usize),
-    i: usize,
-    scores: &mut [f32],
-    lse: &mut f32,
-) -> f32 {
-    rows.hide(part.0, i, scores);
-    let peak = max_slice(scores, HIDDEN);
-    if peak == HIDDEN {
-        scores.fill(0.0);
-        *lse = 1e30;
-        return 0.0;
+/// What is known of the softmax of a row after some tiles of its columns.
+#[derive(Clone)]
+struct Softmax {
+    /// max s.
+    peak: f32,
+    /// Σ exp(s − peak), before dropout.
+    total: f32,
+}
+
+impl Softmax {
+    /// Of no column.
+    const NONE: Self = Self { peak: HIDDEN, total: 0.0 };
+
+    /// Turns the scores of a tile into exp(s − max), and what was mixed by former maxima into what it is by this one.
+    fn weigh(&mut self, scores: &mut [f32], mixed: &mut [f32]) {
+        let peak = max_slice(scores, self.peak);
+        if peak == HIDDEN {
+            return scores.fill(0.0);
+        }
+        if peak > self.peak && self.peak > HIDDEN {
+            let factor = (self.peak - peak).exp();
+            self.total *= factor;
+            mixed.iter_mut().for_each(|mixed| *mixed *= factor);
+        }
+        self.peak = peak;
+        self.total += exp_slice(scores, peak);
     }
-    let total = exp_slice(scores, peak);
-    *lse = peak + total.ln();
-    rows.drop_out(part, i, scores);
-    total
+
+    /// The log-sum-exp, and 1 / Σ. A row that saw nothing has weights 0 and gives 0.
+    fn finish(&self) -> (f32, f32) {
+        if self.peak == HIDDEN {
+            return (1e30, 0.0);
+        }
+        (self.peak + self.total.ln(), 1.0 / self.total)
+    }
 }
 
 /// What one thread reuses from block to block.
 #[derive(Default)]
 struct Scratch {
-    /// Scores, then weights: [rows, seen].
+    /// Scores of a tile, then weights: [rows, columns].
     scores: Vec<f32>,
     /// Weights · v: [rows, D].
     mixed: Vec<f32>,
-    /// 1 / Σ of each row.
-    scales: Vec<f32>,
+    /// Of each row.
+    softmax: Vec<Softmax>,
 }
 
 impl Scratch {
-    fn resize(&mut self, rows: usize, seen: usize, width: usize) {
-        self.scores.resize(rows * seen, 0.0);
-        self.mixed.resize(rows * width, 0.0);
-        self.scales.resize(rows, 0.0);
+    fn clear(&mut self, rows: usize, width: usize) {
+        zeros(&mut self.mixed, rows * width);
+        self.softmax.clear();
+        self.softmax.resize(rows, Softmax::NONE);
     }
 }

@@ -1,4 +1,4 @@
-//! Attention backward on the CPU: all three gradients of an item and head in one walk, five products a block.
+//! Attention backward on the CPU: all three gradients of an item and head in one walk, five products a tile.
 
 use pulp::{Arch, Simd, WithSimd};
 use rayon::prelude::*;
@@ -29,34 +29,34 @@ pub fn backward(
         let Scratch { weights, ds, scales, dq: dq_block, dk: dk_sum, dv: dv_sum } = scratch;
         zeros(dk_sum, keys * width);
         zeros(dv_sum, keys * width);
-        for first in (0..queries).step_by(rows.block()) {
-            let block = first..(first + rows.block()).min(queries);
-            let (count, seen) = (block.len(), rows.seen_by(part.0, block.end - 1));
-            zeros(dq_block, count * width);
-            if seen > 0 {
-                weights.resize(count * seen, 0.0);
-                ds.resize(count * seen, 0.0);
-                let q = rows.view(q, queries, part, block.clone());
-                let dy = rows.view(dy, queries, part, block.clone());
-                let k = rows.view(k, keys, part, 0..seen);
-                let v = rows.view(v, keys, part, 0..seen);
-                product(params.scale, q, k.transposed(), Onto::Overwrite, (weights, seen));
-                product(1.0, dy, v.transposed(), Onto::Overwrite, (ds, seen));
-                for (r, i) in block.clone().enumerate() {
-                    let weights = &mut weights[r * seen..][..seen];
-                    let ds = &mut ds[r * seen..][..seen];
-                    rows.hide(part.0, i, weights);
+        for block in rows.blocks() {
+            let rows_of = |values| rows.view(values, queries, part, block.clone());
+            let (q, dy) = (rows_of(q), rows_of(dy));
+            zeros(dq_block, block.len() * width);
+            for tile in rows.tiles(rows.seen_by(part.0, block.end - 1)) {
+                let count = tile.len();
+                weights.resize(block.len() * count, 0.0);
+                ds.resize(block.len() * count, 0.0);
+                let columns_of = |values| rows.view(values, keys, part, tile.clone());
+                let (k, v) = (columns_of(k), columns_of(v));
+                product(params.scale, q, k.transposed(), Onto::Overwrite, (weights, count));
+                product(1.0, dy, v.transposed(), Onto::Overwrite, (ds, count));
+                let of_rows = weights.chunks_exact_mut(count).zip(ds.chunks_exact_mut(count));
+                for (i, (weights, ds)) in block.clone().zip(of_rows) {
+                    rows.hide(part.0, i, tile.start, weights);
                     exp_slice(weights, lse[i]);
                     scales.clear();
-                    scales.resize(seen, 1.0);
-                    rows.drop_out(part, i, scales);
+                    scales.resize(count, 1.0);
+                    rows.drop_out(part, i, tile.start, scales);
                     Arch::new().dispatch(ThroughSoftmax { scales, delta: delta[i], weights, ds });
                 }
-                let weights = Matrix::rows(weights, [count, seen]);
-                let ds = Matrix::rows(ds, [count, seen]);
-                product(1.0, weights.transposed(), dy, Onto::Add, (dv_sum, width));
-                product(params.scale, ds.transposed(), q, Onto::Add, (dk_sum, width));
-                product(params.scale, ds, k, Onto::Overwrite, (dq_block, width));
+                let weights = Matrix::rows(weights, [block.len(), count]);
+                let ds = Matrix::rows(ds, [block.len(), count]);
+                let (dk, dv) =
+                    (&mut dk_sum[tile.start * width..], &mut dv_sum[tile.start * width..]);
+                product(1.0, weights.transposed(), dy, Onto::Add, (dv, width));
+                product(params.scale, ds.transposed(), q, Onto::Add, (dk, width));
+                product(params.scale, ds, k, Onto::Add, (dq_block, width));
             }
             copy(&mut dq[block], dq_block, width);
         }
@@ -123,9 +123,9 @@ impl<'a> Notes<'a> {
 /// What one thread reuses from block to block.
 #[derive(Default)]
 struct Scratch {
-    /// Scores, then p, then z·p: [rows, seen].
+    /// Scores, then p, then z·p: [rows, columns].
     weights: Vec<f32>,
-    /// dy·vᵀ, then ds: [rows, seen].
+    /// dy·vᵀ, then ds: [rows, columns].
     ds: Vec<f32>,
     /// z of one row.
     scales: Vec<f32>,

@@ -4,13 +4,15 @@ use std::ops::Range;
 
 use super::drop_row::DropRow;
 use super::gemm::{Matrix, Onto, Threads, multiply};
+use super::short_rows;
+pub(super) use super::softmax_rows::HIDDEN;
 use crate::params::attention::Params;
 
-/// Scores below any real one; `exp_slice` turns them into 0.
-pub(super) const HIDDEN: f32 = -1e30;
+/// Columns whose bits are one word.
+const WORD: usize = 32;
 
-/// Scores held at once: 128 KiB, of which backward holds two, beside the operands in a second-level cache.
-const BLOCK_SCORES: usize = 32 * 1024;
+/// Rows and columns of a tile of scores: 128 KiB, of which backward holds two, beside the operands in a second-level cache.
+const TILE: [usize; 2] = [128, 256];
 
 /// The extents, masks and dropout of one call.
 pub(super) struct Rows<'a> {
@@ -38,9 +40,14 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Rows of one block of scores: by the number of keys alone, so that no result depends on the machine.
-    pub(super) fn block(&self) -> usize {
-        (BLOCK_SCORES / self.keys.max(1)).clamp(16, 128)
+    /// The rows, in blocks.
+    pub(super) fn blocks(&self) -> impl Iterator<Item = Range<usize>> {
+        ranges(self.queries, TILE[0])
+    }
+
+    /// The columns that a block sees, in tiles: a row's bits of one begin with a word.
+    pub(super) fn tiles(&self, seen: usize) -> impl Iterator<Item = Range<usize>> {
+        ranges(seen, TILE[1])
     }
 
     /// Length and causality leave columns 0 .. `seen_by(item, i)` to row `i`.
@@ -57,25 +64,13 @@ impl<'a> Rows<'a> {
         }
     }
 
-    /// Puts `HIDDEN` where row `i` does not see the column; `scores` begins at column 0.
-    pub(super) fn hide(&self, item: usize, i: usize, scores: &mut [f32]) {
-        let seen = self.seen_by(item, i).min(scores.len());
-        scores[seen..].fill(HIDDEN);
-        if self.params.has_bits == 0 {
-            return;
-        }
-        let words = self.keys.div_ceil(32);
-        let row = &self.bits[(item * self.queries + i) * words..][..words];
-        for (scores, word) in scores[..seen].chunks_mut(32).zip(row) {
-            if *word == u32::MAX {
-                continue;
-            }
-            for (j, score) in scores.iter_mut().enumerate() {
-                if word >> j & 1 == 0 {
-                    *score = HIDDEN;
-                }
-            }
-        }
+    /// Puts `HIDDEN` where row `i` does not see the column; `scores` begins at a column that a word begins with.
+    pub(super) fn hide(&self, item: usize, i: usize, first: usize, scores: &mut [f32]) {
+        let seen = self.seen_by(item, i).saturating_sub(first).min(scores.len());
+        let words = self.keys.div_ceil(WORD);
+        let row = (item * self.queries + i) * words + first / WORD;
+        let bits = (self.params.has_bits != 0).then(|| &self.bits[row..]);
+        short_rows::hide(scores, seen, bits);
     }
 
     /// Rows `rows` of one item and head out of `values: [B, length, A, D]`, as a matrix of D columns.
@@ -90,9 +85,15 @@ impl<'a> Rows<'a> {
         Matrix::new(&values[first..], [rows.len(), self.width], [self.heads * self.width, 1])
     }
 
-    /// Multiplies `values` of row `i`, from column 0, by z: 0 where a weight is dropped, 1/(1 − probability)
+    /// Multiplies `values` of row `i`, from column `first`, by z: 0 where a weight is dropped, 1/(1 − probability)
     /// where it is kept.
-    pub(super) fn drop_out(&self, (item, head): (usize, usize), i: usize, values: &mut [f32]) {
+    pub(super) fn drop_out(
+        &self,
+        (item, head): (usize, usize),
+        i: usize,
+        first: usize,
+        values: &mut [f32],
+    ) {
         if self.params.threshold == 0 {
             return;
         }
@@ -105,7 +106,7 @@ impl<'a> Rows<'a> {
             threshold: self.params.threshold,
             keep_scale: self.params.keep_scale,
         };
-        drop.apply(values);
+        drop.apply(first, values);
     }
 }
 
@@ -133,6 +134,11 @@ pub(super) fn product(
     c: (&mut [f32], usize),
 ) {
     multiply(alpha, a, b, onto, c, Threads::One);
+}
+
+/// 0 .. `length` in ranges of `step`.
+fn ranges(length: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
+    (0..length).step_by(step).map(move |first| first..(first + step).min(length))
 }
 
 /// Makes of `values` so many zeros.

@@ -20,14 +20,16 @@ pub struct DropRow {
 }
 
 impl DropRow {
-    /// Multiplies `values`, from column 0, by 0 where dropped and by `keep_scale` where kept.
-    pub fn apply(&self, values: &mut [f32]) {
-        Arch::new().dispatch(Apply { drop: *self, values });
+    /// Multiplies `values`, from column `first`, a multiple of four, by 0 where dropped and by `keep_scale` where kept.
+    pub fn apply(&self, first: usize, values: &mut [f32]) {
+        debug_assert!(first.is_multiple_of(4), "a counter has four columns, {first} is within one");
+        Arch::new().dispatch(Apply { drop: *self, first, values });
     }
 }
 
 struct Apply<'a> {
     drop: DropRow,
+    first: usize,
     values: &'a mut [f32],
 }
 
@@ -39,9 +41,9 @@ impl WithSimd for Apply<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Self { drop, values } = self;
+        let Self { drop, first, values } = self;
         let lanes = S::U32_LANES;
-        let mut columns: [u32; WIDEST] = std::array::from_fn(|lane| lane as u32);
+        let mut columns: [u32; WIDEST] = std::array::from_fn(|lane| (first / 4 + lane) as u32);
         let mut scales = [[0.0; WIDEST]; 4];
         for values in values.chunks_mut(4 * lanes) {
             let words = philox(simd, S::as_simd_u32s(&columns).0[0], drop);
@@ -100,8 +102,11 @@ mod tests {
         };
         for length in [1, 4, 31, 32, 33, 67, 200] {
             let mut values = vec![3.0; length];
-            drop.apply(&mut values);
-            for (column, value) in values.into_iter().enumerate() {
+            drop.apply(0, &mut values);
+            let mut later = vec![3.0; length];
+            drop.apply(64, &mut later);
+            for (column, value) in values.into_iter().chain(later).enumerate() {
+                let column = if column < length { column } else { 64 + column - length };
                 let counter = [column as u32 / 4, drop.row, drop.site, drop.z];
                 let word = crate::random::philox(counter, drop.key)[column % 4];
                 let expected = if word < drop.threshold { 0.0 } else { 3.0 * drop.keep_scale };

@@ -110,7 +110,7 @@ impl<'a> Rows<'a> {
             threshold: self.params.threshold,
             keep_scale: self.params.keep_scale,
         };
-        drop.apply(values);
+        drop.apply(0, values);
     }
 
     /// Rows `rows` of one item and head out of `values: [B, length, A, D]`, as a matrix of D columns.

@@ -1,5 +1,7 @@
 //! Rows of attention matrices with vector instructions: who sees what, softmax and dropout, and the way back.
 
+use pulp::{Arch, Simd, WithSimd};
+
 use super::drop_row::DropRow;
 use super::exp::{exp_slice, max_slice};
 use super::softmax_rows::HIDDEN;
@@ -11,9 +13,25 @@ pub(super) const TASK_ROWS: usize = 16;
 /// Hides the columns from `seen` on and, where there are bits, those whose bit is not set.
 pub(super) fn hide(scores: &mut [f32], seen: usize, bits: Option<&[u32]>) {
     scores[seen..].fill(HIDDEN);
-    for (scores, word) in scores.chunks_mut(32).zip(bits.unwrap_or_default()) {
-        for (j, s) in scores.iter_mut().enumerate() {
-            *s = if word >> j & 1 == 1 { *s } else { HIDDEN };
+    if let Some(words) = bits {
+        Arch::new().dispatch(Hide { scores: &mut scores[..seen], words });
+    }
+}
+
+struct Hide<'a> {
+    scores: &'a mut [f32],
+    words: &'a [u32],
+}
+
+impl WithSimd for Hide<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        for (scores, word) in self.scores.chunks_mut(32).zip(self.words) {
+            for (j, s) in scores.iter_mut().enumerate() {
+                *s = if word >> j & 1 == 1 { *s } else { HIDDEN };
+            }
         }
     }
 }
@@ -68,7 +86,7 @@ pub(super) fn drop_row(
 
 fn drop_out(drop: Option<DropRow>, weights: &mut [f32]) {
     if let Some(drop) = drop {
-        drop.apply(weights);
+        drop.apply(0, weights);
     }
 }
 
